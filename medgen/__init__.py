@@ -1,0 +1,11 @@
+"""Generative medical imaging on MONAI: enhance, denoise, repair and synthesise 3D CT and MR, and measure what was done.
+
+The floors, ground up; a room imports only from floors below it (all may use `scans.scan`):
+
+1. `scans` (file formats), `transforms`, `networks`, `inference`, `evaluation`
+2. `training`, `bundles`
+3. `batch`
+4. `cli`
+"""
+
+__version__ = "0.1.0"

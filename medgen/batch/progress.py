@@ -1,0 +1,85 @@
+"""What a person sees of a run: a plan, a progress bar with the time left, one line for each failure, a last line."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from medgen.batch.run import Options, outputs, run, voxels_a_second
+from medgen.bundles import Bundle, BundleError
+from medgen.scans import Case, ScanError, read
+
+
+def prepare_output(folder: Path) -> None:
+    """Make the output folder and prove that it can be written to, before any work is done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be written to ({error.strerror}); choose another output folder") from None
+
+
+def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Options, console: Console) -> int:
+    """Print what a run would do, how much memory it needs and about how long it takes; return the bad cases."""
+    speed = voxels_a_second(bundle)
+    need = float(bundle.metadata.get("bytes_a_voxel", 0))
+    failed, seconds, memory = len(errors), 0.0, 0.0
+    for case in cases:
+        try:
+            scan = read(case)
+        except ScanError as error:
+            console.print(f"would fail: {error}")
+            failed += 1
+            continue
+        voxels = scan.image.numel()
+        took = voxels / speed * (1 + options.samples / 4 if options.uncertainty else 1)
+        seconds, memory = seconds + took, max(memory, voxels * need)
+        shape = "x".join(map(str, scan.image.shape[1:]))
+        console.print(f"{case.name}: {scan.modality or case.kind} {shape}, about {took:.1f} s -> {outputs(bundle, case, options)['']}")
+    for error in errors:
+        console.print(f"would fail: {error}")
+    console.print(
+        f"{len(cases) + len(errors) - failed} of {len(cases) + len(errors)} can be run on {bundle.device}: "
+        f"about {seconds:.0f} s of network time, up to {memory / 2**30:.1f} GiB of memory beside the program's own"
+    )
+    return failed
+
+
+def follow(
+    bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Options, console: Console, json_lines: bool = False
+) -> int:
+    """Run all cases, show how it goes, and return how many failed."""
+    failures = [str(error) for error in errors]
+    written = skipped = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hide = json_lines or not console.is_terminal
+    with Progress(*columns, console=console, disable=hide, transient=True) as bar:
+        task = bar.add_task(cases[0].name, total=len(cases))
+        for number, result in enumerate(run(bundle, cases, options), start=1):
+            following = cases[number].name if number < len(cases) else "writing"
+            bar.update(task, advance=1, description=following)
+            if result.error:
+                failures.append(result.error)
+            written += bool(result.files)
+            skipped += not result.files and not result.error
+            if json_lines:
+                files = [str(path) for path in result.files]
+                print(json.dumps({"case": result.case.name, "files": files, "seconds": result.seconds, "error": result.error}))
+            elif result.files:
+                console.print(f"[{number}/{len(cases)}] {result.case.name}: {result.seconds:.1f} s -> {result.files[0]}", markup=False)
+            elif result.error:
+                console.print(f"[{number}/{len(cases)}] failed: {result.error}", markup=False)
+    if not json_lines:
+        for error in errors:
+            console.print(f"failed: {error}", markup=False)
+        notes = [f"{written} written to {os.fspath(options.output)}"]
+        notes += [f"{skipped} were there already (--overwrite does them again)"] if skipped else []
+        notes += [f"{len(failures)} failed"] if failures else []
+        console.print(", ".join(notes), markup=False)
+    return len(failures)

@@ -1,0 +1,173 @@
+"""Run one bundle over many scans: the model is loaded once, reading and writing go on beside the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from torch import Tensor
+
+from medgen import __version__
+from medgen.bundles import Bundle
+from medgen.scans import Case, Scan, ScanError, read, write_nifti
+
+LIBRARIES = ("monai", "torch", "numpy", "nibabel", "pydicom", "simpleitk")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose for a run."""
+
+    output: Path
+    uncertainty: bool = False
+    overwrite: bool = False
+    samples: int = 8  #: draws of the latents for the uncertainty
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one case: files written, or an error in one line, or neither where it was done before."""
+
+    case: Case
+    files: tuple[Path, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]:
+    """Return the restored scan, and its uncertainty if asked for, as (X, Y, Z) arrays in the scan's units."""
+    data = bundle.get("normalisation")({"image": scan.image.clone()})
+    image = data["image"]
+    inferer, network = bundle.get("inferer"), bundle.network
+
+    def infer(function: Callable[..., Tensor]) -> Tensor:
+        out = inferer(image.as_tensor()[None].to(bundle.device), function)
+        return out[0].float().cpu()
+
+    def denormalise(prediction: Tensor) -> np.ndarray:
+        pair = {"image": image, "pred": MetaTensor(prediction, meta=image.meta)}
+        return np.asarray(bundle.get("denormalisation")(pair)["pred"][0], dtype=np.float32)
+
+    mean = infer(network)
+    images = {"": denormalise(mean)}
+    if options.uncertainty:
+        if not hasattr(network, "uncertainty"):
+            raise ValueError("this bundle has no uncertainty; run it without --uncertainty")
+        spread = infer(lambda y: network.uncertainty(y, samples=options.samples, seed=options.seed))
+        images["uncertainty"] = denormalise(mean + spread) - images[""]  # a difference: free of the shift
+    return images
+
+
+def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
+    """Return the files that a case is written to; "" is the restored scan itself, "json" its sidecar."""
+    stem = f"{case.name}_{bundle.root.name}"
+    files = {"": options.output / f"{stem}.nii.gz", "json": options.output / f"{stem}.json"}
+    if options.uncertainty:
+        files["uncertainty"] = options.output / f"{stem}_uncertainty.nii.gz"
+    return files
+
+
+def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]:
+    """Yield the result of each case in order; a bad case is an error in its result, never an exception.
+
+    The next scan is read, and the last one written, while the network works. Files appear whole or not at all; the
+    sidecar comes last, so that a case with a sidecar is done, and is left alone unless `overwrite`.
+    """
+    todo = [case for case in cases if options.overwrite or not _done(bundle, case, options)]
+    for case in cases:
+        if case not in todo:
+            yield Result(case)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        ahead = [reader.submit(read, case) for case in todo[:1]]
+        written: Future[Result] | None = None
+        for number, case in enumerate(todo):
+            started = time.perf_counter()
+            reading = ahead.pop()
+            ahead.extend(reader.submit(read, following) for following in todo[number + 1 : number + 2])
+            try:
+                scan = reading.result()
+                images = apply(bundle, scan, options)
+            except (ScanError, ValueError, RuntimeError, MemoryError) as error:
+                failed = Result(case, error=_one_line(case, error))
+                if written is not None:
+                    yield written.result()
+                    written = None
+                yield failed
+                continue
+            seconds = time.perf_counter() - started
+            previous, written = written, writer.submit(_write, bundle, case, scan, images, options, seconds)
+            if previous is not None:
+                yield previous.result()
+        if written is not None:
+            yield written.result()
+
+
+def _done(bundle: Bundle, case: Case, options: Options) -> bool:
+    return all(path.is_file() for path in outputs(bundle, case, options).values())
+
+
+def _one_line(case: Case, error: Exception) -> str:
+    if isinstance(error, ScanError):
+        return str(error)
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
+        return f"{case.name}: not enough memory for this scan; use another --device, or crop the scan"
+    return f"{case.name}: {text}"
+
+
+def _write(bundle: Bundle, case: Case, scan: Scan, images: dict[str, np.ndarray], options: Options, seconds: float) -> Result:
+    files = outputs(bundle, case, options)
+    try:
+        for key, array in images.items():
+            dtype = np.dtype(np.float32) if key else None
+            write_nifti(files[key], array, scan, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
+        sidecar = json.dumps(_sidecar(bundle, scan, files, options, seconds), indent=2) + "\n"
+        temporary = files["json"].with_suffix(".json.part")
+        temporary.write_text(sidecar)
+        os.replace(temporary, files["json"])
+    except ScanError as error:
+        return Result(case, error=str(error))
+    except OSError as error:
+        return Result(case, error=f"{files['json']}: cannot be written ({error.strerror}); choose another output folder")
+    return Result(case, tuple(files.values()), seconds)
+
+
+def _sidecar(bundle: Bundle, scan: Scan, files: dict[str, Path], options: Options, seconds: float) -> dict[str, Any]:
+    """Return what it takes to know, and to repeat, how a file was made; no path and no header of the input."""
+    return {
+        "derived": True,
+        "synthetic": False,
+        "bundle": bundle.root.name,
+        "bundle_version": bundle.metadata.get("version"),
+        "weights_sha256": bundle.metadata.get("weights_sha256"),
+        "input_sha256": scan.sha256,
+        "units": scan.units,
+        "modality": scan.modality,
+        "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},
+        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed},
+        "device": str(bundle.device),
+        "seconds": round(seconds, 2),
+        "medgen": __version__,
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def voxels_a_second(bundle: Bundle, side: int = 96) -> float:
+    """Measure the speed of a bundle's network on this device on noise of side^3 voxels."""
+    image = torch.rand(1, 1, side, side, side, device=bundle.device)
+    inferer, network = bundle.get("inferer"), bundle.network
+    inferer(image[..., :32, :32, :32], network)
+    started = time.perf_counter()
+    float(inferer(image, network).flatten()[0])
+    return image.numel() / (time.perf_counter() - started)

@@ -1,0 +1,140 @@
+"""Find, verify and open MONAI bundles: one folder each, all config, weights checked by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from monai.bundle import ConfigParser
+
+WEIGHTS = "models/model.pt"
+
+
+class BundleError(Exception):
+    """A bundle cannot be used: one line that says which, why, and what to do."""
+
+
+def folders() -> list[Path]:
+    """Return where bundles are looked for: $MEDGEN_BUNDLES, then beside the package, then inside it (installed)."""
+    package = Path(__file__).resolve().parent
+    extra = [Path(p) for p in os.environ.get("MEDGEN_BUNDLES", "").split(os.pathsep) if p]
+    return [*extra, package.parent / "bundles", package / "bundles_data"]
+
+
+def available() -> dict[str, Path]:
+    """Return the folder of every bundle by name; the first folder that has it wins."""
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*/configs/metadata.json")):
+            found.setdefault(path.parents[1].name, path.parents[1])
+    return found
+
+
+def find(name: str) -> str:
+    """Return the folder of a bundle, as text, for the `bundle_root` of its configs.
+
+    The bundle whose config file is on this process's command line (``monai.bundle run --config_file``) comes first, so
+    that a copy of a bundle uses its own weights. Raises `BundleError` with the names that exist.
+    """
+    for argument in sys.argv:
+        for part in argument.split("=", 1)[-1].strip("[]").split(","):
+            folder = Path(part.strip(" '\"")).resolve().parents
+            if part.strip(" '\"").endswith(".json") and len(folder) > 1 and folder[1].name == name:
+                if (folder[1] / "configs" / "metadata.json").is_file():
+                    return str(folder[1])
+    bundles = available()
+    if name not in bundles:
+        raise BundleError(f"no bundle is named '{name}'; there is: {', '.join(bundles) or 'none'} (medgen bundles)")
+    return str(bundles[name])
+
+
+def load_weights(network: torch.nn.Module, root: str | Path, device: Any = "cpu") -> torch.nn.Module:
+    """Load a bundle's weights into `network`, in evaluation mode on `device`, and return it.
+
+    The file's SHA-256 must be the one in the bundle's metadata; a missing or altered file is a `BundleError`.
+    """
+    import torch
+
+    path = Path(root) / WEIGHTS
+    stated = read_metadata(Path(root)).get("weights_sha256", "")
+    if not path.is_file():
+        raise BundleError(f"{path}: the weights are missing; install medgen again, or train the bundle")
+    actual = hashlib.sha256(path.read_bytes()).hexdigest()
+    if actual != stated:
+        raise BundleError(
+            f"{path}: the weights are not those of metadata.json (SHA-256 {actual[:12]}..., not {stated[:12]}...); "
+            "restore the file, or state the new hash as weights_sha256"
+        )
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return network.to(device, memory_format=torch.channels_last_3d).eval()
+
+
+def read_metadata(root: Path) -> dict[str, Any]:
+    """Return a bundle's metadata.json."""
+    path = root / "configs" / "metadata.json"
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: the metadata cannot be read ({error}); install medgen again") from error
+
+
+def choose_device(device: str | None) -> str:
+    """Return a device that exists: the one asked for, else CUDA where there is one, else the CPU."""
+    import torch
+
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    choices = ["cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
+    if device not in choices:
+        raise BundleError(f"there is no device '{device}' here; choose from: {', '.join(choices)}")
+    return device
+
+
+@dataclass
+class Bundle:
+    """An opened bundle: what its inference config builds, with the weights loaded."""
+
+    root: Path
+    device: str = "cpu"
+    metadata: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metadata = read_metadata(self.root)
+
+    @cached_property
+    def _parser(self) -> ConfigParser:
+        from monai.bundle import ConfigParser
+
+        parser = ConfigParser()
+        parser.read_config(str(self.root / "configs" / "inference.json"))
+        parser.read_meta(str(self.root / "configs" / "metadata.json"))
+        parser["bundle_root"] = str(self.root)
+        parser["device"] = self.device
+        return parser
+
+    def get(self, key: str) -> Any:
+        """Return what the inference config builds under `key`, such as "inferer" or "normalisation"."""
+        return self._parser.get_parsed_content(key)
+
+    @cached_property
+    def network(self) -> torch.nn.Module:
+        """The network with its weights, ready to run."""
+        return load_weights(self.get("network_def"), self.root, self.device)
+
+
+def open_bundle(name: str, device: str | None = None) -> Bundle:
+    """Open a bundle by name, or by the path of its folder."""
+    chosen = choose_device(device)
+    given = Path(name)
+    root = given if (given / "configs" / "metadata.json").is_file() else Path(find(name))
+    return Bundle(root.resolve(), chosen)

@@ -1,0 +1,84 @@
+"""MONAI inferers for fully convolutional networks: the whole volume in one pass, or in tiles with a halo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import torch
+from monai.inferers import Inferer
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def bf16_is_fast(device: torch.device) -> bool:
+    """Say whether `device` multiplies bfloat16 in hardware: a CUDA GPU since Ampere, a CPU with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+class AutocastInferer(Inferer):
+    """One forward pass, in bfloat16 where the device is fast at it (or as `bf16` says), channels last."""
+
+    def __init__(self, bf16: bool | None = None) -> None:
+        super().__init__()
+        self.bf16 = bf16
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        enabled = bf16_is_fast(inputs.device) if self.bf16 is None else self.bf16
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=enabled):
+            return network(inputs.contiguous(memory_format=torch.channels_last_3d), *args, **kwargs)
+
+
+class HaloInferer(AutocastInferer):
+    """Restore a volume (B, C, X, Y, Z) of any size: one pass up to `max_voxels`, else tiles that overlap by a halo.
+
+    The border of each tile, which has seen too little of its surroundings, is thrown away; nothing is blended. Tiles
+    begin at multiples of the network's stride, so with a halo of the receptive field the result is the one-pass result;
+    with less the difference is small (`tests/inference` measures it). Sides are padded to the stride by replication.
+
+    Args:
+        multiple: total stride of the network.
+        max_voxels: largest volume for one pass.
+        tile: side of a tile without its halo, in voxels; a multiple of `multiple`.
+        halo: in voxels; a multiple of `multiple`.
+        bf16: see `AutocastInferer`.
+    """
+
+    def __init__(
+        self, multiple: int = 8, max_voxels: int = 40_000_000, tile: int = 192, halo: int = 32, bf16: bool | None = None
+    ) -> None:
+        super().__init__(bf16)
+        if tile % multiple or halo % multiple or tile <= 0 or halo < 0:
+            raise ValueError(f"tile {tile} and halo {halo} must be multiples of the network's stride, {multiple}")
+        self.multiple, self.max_voxels, self.tile, self.halo = multiple, max_voxels, tile, halo
+
+    @torch.inference_mode()
+    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
+        image = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
+        shape = image.shape[2:]
+        padded = self._pad(image)
+        if padded[0, 0].numel() <= self.max_voxels:
+            out = super().__call__(padded, network, *args, **kwargs).float()
+        else:
+            out = torch.empty_like(padded, dtype=torch.float32)
+            for core, window in self._tiles(padded.shape[2:]):
+                part = super().__call__(padded[(..., *window)], network, *args, **kwargs).float()
+                inner = tuple(slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window))
+                out[(..., *core)] = part[(..., *inner)]
+        return out[..., : shape[0], : shape[1], : shape[2]]
+
+    def _pad(self, image: Tensor) -> Tensor:
+        pads = [-n % self.multiple for n in image.shape[2:]]
+        if not any(pads):
+            return image
+        return F.pad(image.float(), (0, pads[2], 0, pads[1], 0, pads[0]), mode="replicate")
+
+    def _tiles(self, shape: Sequence[int]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """Yield the core of each tile, and the window that computes it."""
+        for start in product(*(range(0, n, self.tile) for n in shape)):
+            stop = [min(s + self.tile, n) for s, n in zip(start, shape)]
+            window = (slice(max(a - self.halo, 0), min(b + self.halo, n)) for a, b, n in zip(start, stop, shape))
+            yield tuple(slice(a, b) for a, b in zip(start, stop)), tuple(window)

@@ -1,0 +1,225 @@
+"""A 3D conditional ladder VAE for restoration: a bias-free trunk gives the mean, a ladder of latents its uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgen.networks.dct_frame import DCTFrame
+
+
+class LadderTerms(NamedTuple):
+    """What the loss needs of one forward pass with a target (all of shape (B, C, X, Y, Z) but `kl`)."""
+
+    mean: Tensor  #: E[x|y], the restored image
+    residual: Tensor  #: decoded from one posterior sample: the expected x - mean
+    log_scale: Tensor  #: log of the standard deviation of x around mean + residual
+    kl: Tensor  #: (levels,) Kullback-Leibler divergence of each level, in nats a voxel of the image
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))): no bias and no norm, so that scaling the input scales the output."""
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
+        self.second = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.second.weight, nonlinearity="relu")
+        with torch.no_grad():
+            self.second.weight.mul_(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))
+
+
+def _mixing(rows: int, columns: int, gain: float) -> Tensor:
+    """Return weights (rows, columns, 2, 2, 2) that mix channels orthogonally, the same in all eight voxels."""
+    return gain * nn.init.orthogonal_(torch.empty(rows, columns))[..., None, None, None].expand(-1, -1, 2, 2, 2)
+
+
+class Trunk(nn.Module):
+    """A residual U-Net, from 1/2 resolution down, over the coefficients of a DCT frame.
+
+    For each coefficient c it predicts a gain in (0, 1), as an adaptive Wiener filter has it, and a correction r; the
+    image is the synthesis of gain * c + r. So it starts as a sensible linear filter, where a U-Net from scratch spends
+    thousands of steps on becoming one. There is no bias in the U-Net and no norm but that of the features of one voxel
+    before the gains, so scaling the input scales the output (Mohan et al., ICLR 2020), and air stays air.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        scale = 1.0 / math.sqrt(2 * sum(blocks))
+        pairs = list(zip(widths, widths[1:]))
+        self.frame = DCTFrame(channels)
+        coefficients = self.frame.coefficients
+        weight = torch.full((coefficients // channels,), 6.0)
+        weight[0] = 0.4  # a block's mean is an order of magnitude larger than what tells noise from anatomy
+        self.register_buffer("weight", weight.repeat(channels).view(1, -1, 1, 1, 1), persistent=False)
+        self.stem = nn.Conv3d(2 * coefficients, widths[0], 1, bias=False)
+        self.encoder = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(w, scale) for _ in range(n))) for w, n in zip(widths, blocks)
+        )
+        self.down = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2, bias=False) for a, b in pairs)
+        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2, bias=False) for a, b in pairs)
+        self.decoder = nn.ModuleList(
+            nn.Sequential(*(ResidualBlock(w, scale) for _ in range(n))) for w, n in zip(widths[:-1], blocks)
+        )
+        self.gain = nn.Conv3d(widths[0], coefficients, 1)
+        self.correction = nn.Conv3d(widths[0], coefficients, 1, bias=False)
+        with torch.no_grad():
+            nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
+            for layer, (a, b) in zip(self.down, pairs):  # averages ...
+                layer.weight.copy_(_mixing(b, a, 1 / 8))
+            for layer, (a, b) in zip(self.up, pairs):  # ... and their way back
+                layer.weight.copy_(_mixing(b, a, 1 / 2))
+            for head in (self.gain, self.correction):
+                nn.init.zeros_(head.weight)
+            nn.init.constant_(self.gain.bias, 0.75)
+
+    def forward(self, y: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the mean and the features of every level, finest first."""
+        c = self.frame.analysis(y)
+        x = c * self.weight
+        x = self.stem(torch.cat([x, x.abs()], 1))
+        skips = []
+        for level, encode in enumerate(self.encoder):
+            x = encode(x)
+            skips.append(x)
+            if level < len(self.down):
+                x = self.down[level](x)
+        features = [x]
+        for level in reversed(range(len(self.up))):
+            x = self.decoder[level](self.up[level](x) + skips[level])
+            features.insert(0, x)
+        h = x.float()
+        h = h * (h.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        loss = torch.sigmoid(-4 * self.gain(h).float())  # 1 - gain; the deviation from y is kept small for bfloat16
+        return y - self.frame.synthesis(loss * c - self.correction(x).float() / 8), features
+
+
+class Ladder(nn.Module):
+    """Latents at every level of the trunk, coarsest first; a model of what the trunk could not know.
+
+    The prior p(z|y) sees only the trunk's features and the noise that the trunk removed; the posterior q(z|x,y) also
+    sees the trunk's error x - mean (ladder VAE: Sonderby 2016; for denoising: HDN, Prakash 2022).
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], width: int, latents: int) -> None:
+        super().__init__()
+        levels = len(widths)
+        self.latents = latents
+        self.noise = nn.Conv3d(2 * channels, width, 2, stride=2)
+        self.noise_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(levels - 1))
+        self.error = nn.Conv3d(channels, width, 2, stride=2)
+        self.error_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(levels - 1))
+        self.condition = nn.ModuleList(nn.Conv3d(w, width, 1) for w in widths)
+        self.mix = nn.ModuleList(nn.Conv3d(width, width, 3, padding=1) for _ in widths)
+        self.prior = nn.ModuleList(nn.Conv3d(width, 2 * latents, 1) for _ in widths)
+        self.posterior = nn.ModuleList(nn.Conv3d(2 * width, 2 * latents, 1) for _ in widths)
+        self.decode = nn.ModuleList(nn.Conv3d(latents, width, 1) for _ in widths)
+        self.up = nn.ModuleList(nn.ConvTranspose3d(width, width, 2, stride=2) for _ in range(levels - 1))
+        self.head = nn.ConvTranspose3d(width, 2 * channels, 2, stride=2)
+        for layer in [*self.prior, *self.posterior, self.head]:
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        with torch.no_grad():
+            self.head.bias[channels:] = math.log(0.03)
+
+    def _pyramid(self, x: Tensor, first: nn.Module, down: nn.ModuleList) -> list[Tensor]:
+        levels = [F.relu(first(x))]
+        for layer in down:
+            levels.append(F.relu(layer(levels[-1])))
+        return levels
+
+    def forward(
+        self, y: Tensor, mean: Tensor, features: Sequence[Tensor], target: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sample the latents (from the posterior where there is a target, else the prior) and decode them."""
+        noise = self._pyramid(torch.cat([y, (y - mean).abs()], 1), self.noise, self.noise_down)
+        error = None if target is None else self._pyramid(10 * (target - mean), self.error, self.error_down)
+        kl: list[Tensor] = []
+        x: Tensor | None = None
+        for level in reversed(range(len(features))):
+            h = self.condition[level](features[level]) + noise[level]
+            if x is not None:
+                h = h + self.up[level](x)
+            h = F.relu(self.mix[level](F.relu(h)))
+            prior_mean, prior_log = self.prior[level](h).float().chunk(2, 1)
+            prior_log = prior_log.clamp(-5, 3)
+            z_mean, z_log = prior_mean, prior_log
+            if error is not None:
+                z_mean, z_log = self.posterior[level](torch.cat([h, error[level]], 1)).float().chunk(2, 1)
+                z_log = (prior_log + z_log).clamp(-5, 3)
+                z_mean = prior_mean + z_mean
+                divergence = prior_log - z_log - 0.5
+                divergence = divergence + 0.5 * ((2 * z_log).exp() + (z_mean - prior_mean) ** 2) / (2 * prior_log).exp()
+                kl.append(divergence.sum() / y.numel())
+            draw = torch.randn(z_mean.shape, generator=generator, device=z_mean.device)
+            z = z_mean + z_log.exp() * draw
+            x = h + self.decode[level](z.to(h.dtype))
+        residual, log_scale = self.head(x).float().chunk(2, 1)
+        return residual, log_scale.clamp(-8, 1), torch.stack(kl) if kl else y.new_zeros(0)
+
+
+class LadderVAE(nn.Module):
+    """Restore an image and say how sure the result is.
+
+    ``network(y)`` gives the conditional mean E[x|y], one deterministic tensor of y's shape; ``network.uncertainty(y)``
+    the standard deviation of x given y in each voxel. Fully convolutional; nothing depends on the window but the
+    receptive field. Sides of y must be multiples of ``network.stride``.
+
+    Args:
+        channels: image channels.
+        widths: channels of the trunk at 1/2, 1/4, 1/8 ... of the resolution.
+        blocks: residual blocks of each of these levels, in the encoder and again in the decoder.
+        ladder_width: channels of the ladder.
+        latents: latent channels of each level.
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        widths: Sequence[int] = (32, 64, 128),
+        blocks: Sequence[int] = (2, 2, 2),
+        ladder_width: int = 16,
+        latents: int = 4,
+    ) -> None:
+        super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths {tuple(widths)} and blocks {tuple(blocks)} must have one entry for each level")
+        self.stride = 2 ** len(widths)
+        self.trunk = Trunk(channels, widths, blocks)
+        self.ladder = Ladder(channels, widths, ladder_width, latents)
+
+    def forward(self, y: Tensor, target: Tensor | None = None) -> Tensor | LadderTerms:
+        """Return E[x|y] of shape (B, C, X, Y, Z); with a target (training), the terms of the ELBO."""
+        mean, features = self.trunk(y)
+        if target is None:
+            return mean
+        kept = mean.detach()
+        residual, log_scale, kl = self.ladder(y, kept, [f.detach() for f in features], target, None)
+        return LadderTerms(mean, residual, log_scale, kl)
+
+    @torch.no_grad()
+    def uncertainty(self, y: Tensor, samples: int = 8, seed: int = 0) -> Tensor:
+        """Return the standard deviation of x given y, (B, C, X, Y, Z), in the units of y.
+
+        The law of total variance over `samples` draws of the latents: the mean of the likelihood's variance plus the
+        variance of the decoded residuals (which has no meaning for one sample and is then left out).
+        """
+        mean, features = self.trunk(y)
+        generator = torch.Generator(y.device).manual_seed(seed)
+        total, first, second = 0.0, 0.0, 0.0
+        for _ in range(samples):
+            residual, log_scale, _ = self.ladder(y, mean, features, None, generator)
+            total = total + (2 * log_scale).exp()
+            first = first + residual
+            second = second + residual**2
+        spread = (second - first**2 / samples) / max(samples - 1, 1)
+        return (total / samples + spread.clamp_min(0)).sqrt()

@@ -1,0 +1,1 @@
+"""Losses and training steps that MONAI lacks; the loops are MONAI's engines."""

@@ -1,0 +1,1 @@
+"""Transforms that MONAI lacks: invertible normalisers, damage with known truth, a 3D augmentation recipe."""
