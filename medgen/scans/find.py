@@ -1,0 +1,132 @@
+"""Walk a path, group DICOM files into volumes, and name each case."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pydicom
+
+from medgen.scans.scan import ScanError
+
+SUFFIXES = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha", ".mhd": "mha"}
+#: What tells one volume from another inside a series (echo, phase, time point, b-value), and what is no volume.
+TAGS = ["SeriesInstanceUID", "SeriesNumber", "Modality", "Rows", "Columns", "ImageOrientationPatient", "ImageType",
+        "EchoTime", "TemporalPositionIdentifier", "DiffusionBValue"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One volume to read: a name that is safe as a file name and unique within one `find`, and its files."""
+
+    name: str
+    files: tuple[Path, ...]
+    kind: str  #: "dicom", "nifti", "nrrd" or "mha"
+
+
+def find(paths: Path | Sequence[Path]) -> tuple[list[Case], list[ScanError]]:
+    """Return the scans under `paths` (files, folders, trees), sorted by name, and an error for each path without any.
+
+    Files in a folder are scans by their suffix, or by the DICM mark of DICOM. Hidden files, localizers and DICOM objects
+    without pixels are passed over. Names come from files and folders, never from headers.
+    """
+    cases: list[Case] = []
+    errors: list[ScanError] = []
+    for path in [paths] if isinstance(paths, Path) else paths:
+        path = Path(path)
+        if not path.exists():
+            errors.append(ScanError(path, "there is no such file or folder", "check the path"))
+            continue
+        try:
+            found = _cases(path)
+        except OSError as error:
+            errors.append(ScanError(path, f"cannot be read ({error.strerror})", "check its permissions"))
+            continue
+        if not found:
+            what = "holds no scans" if path.is_dir() else "is not a scan"
+            errors.append(ScanError(path, what, "give NIfTI, DICOM, NRRD or MHA, or a folder of them"))
+        cases.extend(case for case in found if case not in cases)
+    return _unique(sorted(cases, key=lambda case: (case.name, case.files))), errors
+
+
+def kind_of(path: Path) -> str | None:
+    """Return the kind of a file by its suffix or the DICM mark, or None."""
+    name = path.name.lower()
+    for suffix, kind in SUFFIXES.items():
+        if name.endswith(suffix):
+            return kind
+    with path.open("rb") as file:
+        return "dicom" if file.read(132)[128:] == b"DICM" else None
+
+
+def _cases(path: Path) -> list[Case]:
+    cases: list[Case] = []
+    series: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for file in _files(path):
+        kind = kind_of(file)
+        if kind == "dicom":
+            key = _volume_key(file)
+            if key:
+                series[key].append(file)
+        elif kind:
+            cases.append(Case(_safe(re.sub(r"(\.nii)?\.\w+$", "", file.name)), (file,), kind))
+    shared = Counter(files[0].parent for files in series.values())
+    for key, files in series.items():
+        parent = files[0].parent.resolve()
+        name = _safe(parent.name or "scan")
+        if shared[files[0].parent] > 1:
+            name += f"_{_safe(key[1]) or 'series'}"
+        cases.append(Case(name, tuple(sorted(files)), "dicom"))
+    return cases
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    for child in sorted(path.iterdir()):
+        if child.name.startswith("."):
+            continue
+        if child.is_dir():
+            yield from _files(child)
+        elif child.is_file():
+            yield child
+
+
+def _volume_key(file: Path) -> tuple[str, ...] | None:
+    """Return what a slice shares with the others of its volume (series UID first, a short name second)."""
+    try:
+        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+    except Exception:  # a broken file shows up as an error when it is read, not here
+        return (str(file), "")
+    image_type = [str(value) for value in ds.get("ImageType", [])]
+    if "Rows" not in ds or "LOCALIZER" in image_type or ds.get("Modality") in ("SEG", "SR", "RTSTRUCT", "PR", "KO"):
+        return None
+    orientation = ",".join(f"{float(value):.2f}" for value in ds.get("ImageOrientationPatient", None) or [])
+    details = [str(ds.get(tag, "")) for tag in TAGS[3:] if tag not in ("ImageOrientationPatient", "ImageType")]
+    short = f"{ds.get('Modality', '')}{ds.get('SeriesNumber', '') or ''}"
+    return (str(ds.get("SeriesInstanceUID", "")), short, orientation, "/".join(image_type[2:]), *details)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "scan"
+
+
+def _unique(cases: list[Case]) -> list[Case]:
+    """Prefix names that occur twice by their folder, and number what is still the same."""
+    count = Counter(case.name for case in cases)
+    longer = []
+    for case in cases:
+        folder = case.files[0].parent if case.kind != "dicom" else case.files[0].parent.parent
+        name = f"{_safe(folder.resolve().name)}_{case.name}" if count[case.name] > 1 else case.name
+        longer.append(replace(case, name=name))
+    seen: Counter[str] = Counter()
+    unique = []
+    for case in longer:
+        seen[case.name] += 1
+        number = seen[case.name]
+        unique.append(case if number == 1 else replace(case, name=f"{case.name}-{number}"))
+    return unique

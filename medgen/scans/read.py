@@ -1,0 +1,26 @@
+"""One door for all formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medgen.scans.dicom_series import read_series
+from medgen.scans.find import Case, find
+from medgen.scans.itk import read_itk
+from medgen.scans.nifti import read_nifti
+from medgen.scans.scan import Scan, ScanError
+
+
+def read(case: Case | Path) -> Scan:
+    """Read a case, or a path that holds exactly one scan; a `ScanError` where that is not certain."""
+    if not isinstance(case, Case):
+        cases, errors = find(case)
+        if errors:
+            raise errors[0]
+        if len(cases) != 1:
+            names = ", ".join(found.name for found in cases)
+            raise ScanError(case, f"holds {len(cases)} scans ({names})", "name one of them")
+        case = cases[0]
+    if case.kind == "dicom":
+        return read_series(case.files)
+    return read_nifti(case.files[0]) if case.kind == "nifti" else read_itk(case.files[0])

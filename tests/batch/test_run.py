@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medgen.batch.run import Options, run
+from medgen.bundles import Bundle, available, open_bundle
+from medgen.scans import find
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return open_bundle(next(iter(available())), "cpu")
+
+
+def save(path: Path, array: np.ndarray, spacing: float = 1.5) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    affine = np.array([[0, -spacing, 0, 7], [spacing, 0, 0, -3], [0, 0, 2, 11], [0, 0, 0, 1]], dtype=float)
+    nib.save(nib.Nifti1Image(array, affine), path)
+
+
+def noise(seed: int = 0, shape: tuple[int, ...] = (21, 18, 10)) -> np.ndarray:
+    return np.random.RandomState(seed).rayleigh(200, shape).astype(np.int16)
+
+
+def test_outputs_lie_on_the_inputs_grid_with_a_sidecar(bundle: Bundle, tmp_path: Path) -> None:
+    save(tmp_path / "in/a.nii.gz", noise())
+    cases, _ = find([tmp_path / "in"])
+    (result,) = run(bundle, cases, Options(tmp_path / "out", uncertainty=True))
+    assert result.error is None
+    image = nib.load(tmp_path / f"out/a_{bundle.root.name}.nii.gz")
+    assert image.shape == (21, 18, 10) and image.get_data_dtype() == np.int16
+    np.testing.assert_allclose(image.affine, nib.load(tmp_path / "in/a.nii.gz").affine, atol=1e-5)
+    spread = np.asarray(nib.load(tmp_path / f"out/a_{bundle.root.name}_uncertainty.nii.gz").dataobj)
+    assert spread.shape == image.shape and (spread > 0).all()
+    sidecar = json.loads((tmp_path / f"out/a_{bundle.root.name}.json").read_text())
+    assert sidecar["weights_sha256"] == bundle.metadata["weights_sha256"]
+    assert sidecar["derived"] is True and len(sidecar["input_sha256"]) == 64
+    assert str(tmp_path) not in json.dumps(sidecar)
+
+
+def test_units_do_not_matter(bundle: Bundle, tmp_path: Path) -> None:
+    save(tmp_path / "in/a.nii.gz", noise().astype(np.float32))
+    save(tmp_path / "in/b.nii.gz", noise().astype(np.float32) * 1000)
+    cases, _ = find([tmp_path / "in"])
+    list(run(bundle, cases, Options(tmp_path / "out")))
+    a, b = (np.asarray(nib.load(tmp_path / f"out/{n}_{bundle.root.name}.nii.gz").dataobj) for n in "ab")
+    np.testing.assert_allclose(b, a * 1000, rtol=1e-3, atol=1e-2 * b.max())
+
+
+def test_a_bad_case_is_reported_and_the_rest_go_on(bundle: Bundle, tmp_path: Path) -> None:
+    for name in "acd":
+        save(tmp_path / f"in/{name}.nii.gz", noise())
+    whole = (tmp_path / "in/a.nii.gz").read_bytes()
+    (tmp_path / "in/b.nii.gz").write_bytes(whole[: len(whole) // 2])
+    cases, errors = find([tmp_path / "in"])
+    results = list(run(bundle, cases, Options(tmp_path / "out")))
+    failed = [r.case.name for r in results if r.error] + [Path(e.path).name for e in errors]
+    assert len(failed) == 1 and failed[0].startswith("b")
+    assert {r.case.name for r in results if r.files} == {"a", "c", "d"}
+    assert [r.case.name for r in results] == sorted(r.case.name for r in results)
+    assert not list((tmp_path / "out").glob("b*"))
+
+
+def test_what_is_done_is_left_alone_unless_told(bundle: Bundle, tmp_path: Path) -> None:
+    save(tmp_path / "in/a.nii.gz", noise())
+    cases, _ = find([tmp_path / "in"])
+    options = Options(tmp_path / "out")
+    assert next(iter(run(bundle, cases, options))).files
+    written = (tmp_path / f"out/a_{bundle.root.name}.nii.gz").stat().st_mtime_ns
+    assert next(iter(run(bundle, cases, options))).files == ()
+    assert (tmp_path / f"out/a_{bundle.root.name}.nii.gz").stat().st_mtime_ns == written
+    assert next(iter(run(bundle, cases, Options(tmp_path / "out", overwrite=True)))).files
+
+
+def test_an_output_folder_that_is_a_file_is_an_error_and_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:
+    save(tmp_path / "in/a.nii.gz", noise())
+    (tmp_path / "out").write_text("")
+    cases, _ = find([tmp_path / "in"])
+    (result,) = run(bundle, cases, Options(tmp_path / "out"))
+    assert result.error and result.files == ()
+
+
+def test_constant_and_tiny_scans_come_back(bundle: Bundle, tmp_path: Path) -> None:
+    save(tmp_path / "in/air.nii.gz", np.zeros((9, 9, 9), np.int16))
+    save(tmp_path / "in/tiny.nii.gz", noise(shape=(3, 2, 2)))
+    cases, _ = find([tmp_path / "in"])
+    assert all(result.error is None for result in run(bundle, cases, Options(tmp_path / "out", uncertainty=True)))
+    assert not np.asarray(nib.load(tmp_path / f"out/air_{bundle.root.name}.nii.gz").dataobj).any()

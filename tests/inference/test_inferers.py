@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from medgen.inference.inferers import HaloInferer, bf16_is_fast
+
+
+class Blur(nn.Module):
+    """Receptive field of 1 voxel to each side at half resolution: 4 voxels at full resolution, total stride 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.down = nn.Conv3d(1, 2, 2, stride=2)
+        self.mix = nn.Conv3d(2, 2, 3, padding=1)
+        self.up = nn.ConvTranspose3d(2, 1, 2, stride=2)
+        for parameter in self.parameters():
+            nn.init.normal_(parameter, generator=generator)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert all(side % 2 == 0 for side in x.shape[2:])
+        return self.up(torch.relu(self.mix(self.down(x))))
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (13, 22, 9), (1, 5, 40), (33, 1, 1)])
+def test_tiles_with_a_halo_equal_one_pass(shape: tuple[int, ...]) -> None:
+    image = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(1))
+    one = HaloInferer(multiple=2, bf16=False)(image, Blur())
+    tiled = HaloInferer(multiple=2, max_voxels=1, tile=8, halo=4, bf16=False)(image, Blur())
+    assert one.shape == image.shape
+    torch.testing.assert_close(tiled, one, atol=1e-5, rtol=1e-5)
+
+
+def test_a_halo_that_is_too_small_shows() -> None:
+    image = torch.rand(1, 1, 16, 16, 16)
+    one = HaloInferer(multiple=2, bf16=False)(image, Blur())
+    tiled = HaloInferer(multiple=2, max_voxels=1, tile=8, halo=0, bf16=False)(image, Blur())
+    assert (tiled - one).abs().max() > 1e-3
+
+
+def test_bfloat16_stays_near_float32() -> None:
+    image = torch.rand(1, 1, 16, 16, 16)
+    exact = HaloInferer(multiple=2, bf16=False)(image, Blur())
+    fast = HaloInferer(multiple=2, bf16=True)(image, Blur())
+    assert fast.dtype == torch.float32
+    assert (fast - exact).abs().max() < 0.03 * exact.abs().max()
+
+
+def test_tile_must_be_a_multiple_of_the_stride() -> None:
+    with pytest.raises(ValueError, match="multiples of the network's stride, 8"):
+        HaloInferer(multiple=8, tile=100)
+
+
+def test_bf16_is_fast_answers_for_a_device_it_does_not_know() -> None:
+    assert bf16_is_fast(torch.device("meta")) is False

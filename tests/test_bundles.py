@@ -1,0 +1,214 @@
+"""The contract of every bundle in bundles/."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from medgen import bundles
+from medgen.bundles import BundleError, open_bundle, read_metadata
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NAMES = sorted(path.name for path in (REPOSITORY / "bundles").iterdir() if path.is_dir())
+SCHEMA = REPOSITORY / "tests" / "meta_schema.json"
+each_bundle = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two small scans of a ball in noise."""
+    folder = tmp_path_factory.mktemp("scans")
+    rng = np.random.RandomState(0)
+    x, y, z = np.ogrid[:40, :36, :33]
+    ball = ((x - 20) ** 2 + (y - 18) ** 2 + (z - 16) ** 2 < 14**2) * 800.0
+    for name in ("one", "two"):
+        image = np.hypot(ball + 60 * rng.standard_normal(ball.shape), 60 * rng.standard_normal(ball.shape))
+        nib.save(nib.Nifti1Image(image.astype(np.int16), np.diag([1.0, 1.2, 2.0, 1.0])), folder / f"{name}.nii.gz")
+    return folder
+
+
+def monai(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-m", "monai.bundle", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def config(name: str, *files: str) -> str:
+    paths = [str(REPOSITORY / ("bundles/" + name if file != "smoke" else "") / "configs" / f"{file}.json") for file in files]
+    return str(paths) if len(paths) > 1 else paths[0]
+
+
+@each_bundle
+def test_the_folder_holds_what_a_bundle_needs(name: str) -> None:
+    root = REPOSITORY / "bundles" / name
+    needed = ["LICENSE", "docs/README.md", "docs/data_license.txt", "models/model.pt"]
+    needed += [f"configs/{kind}.json" for kind in ("metadata", "train", "inference", "evaluate")]
+    assert [path for path in needed if not (root / path).is_file()] == []
+    assert not list(root.rglob("*.py")), "a bundle is all config"
+    assert (root / "models/model.pt").stat().st_size < 25 * 2**20
+
+
+@each_bundle
+def test_the_network_has_its_weights_and_returns_one_tensor(name: str) -> None:
+    network = open_bundle(name, "cpu").network
+    assert sum(p.numel() for p in network.parameters()) <= 6_000_000
+    with torch.inference_mode():
+        out = network(torch.rand(1, 1, 32, 24, 40))
+    assert isinstance(out, torch.Tensor) and out.shape == (1, 1, 32, 24, 40)
+
+
+@each_bundle
+def test_metadata_keeps_the_schema(name: str, tmp_path: Path) -> None:
+    done = monai(
+        "verify_metadata",
+        "--meta_file",
+        str(REPOSITORY / "bundles" / name / "configs/metadata.json"),
+        "--filepath",
+        str(SCHEMA),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@each_bundle
+def test_the_schema_refuses_what_is_wrong(name: str, tmp_path: Path) -> None:
+    metadata = json.loads((REPOSITORY / "bundles" / name / "configs/metadata.json").read_text())
+    del metadata["network_data_format"]["inputs"]
+    (tmp_path / "metadata.json").write_text(json.dumps(metadata))
+    done = monai("verify_metadata", "--meta_file", "metadata.json", "--filepath", str(SCHEMA), cwd=tmp_path)
+    assert done.returncode != 0
+
+
+@each_bundle
+def test_input_and_output_are_as_the_metadata_say(name: str, tmp_path: Path) -> None:
+    done = monai("verify_net_in_out", "network_def", "--config_file", config(name, "inference"), "--device", "cpu",
+                 "--meta_file", str(REPOSITORY / "bundles" / name / "configs/metadata.json"), "--n", "4", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@each_bundle
+def test_export_to_torchscript_keeps_the_outputs(name: str, tmp_path: Path) -> None:
+    root = REPOSITORY / "bundles" / name
+    done = monai("ckpt_export", "network_def", "--filepath", "model.ts", "--ckpt_file", str(root / "models/model.pt"),
+                 "--meta_file", str(root / "configs/metadata.json"), "--config_file", config(name, "inference"),
+                 "--use_trace", "True", "--input_shape", "[1, 1, 32, 32, 32]", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    image = torch.rand(1, 1, 48, 32, 40)
+    exported = torch.jit.load(tmp_path / "model.ts")
+    with torch.inference_mode():
+        torch.testing.assert_close(exported(image), open_bundle(name, "cpu").network(image), atol=1e-5, rtol=1e-5)
+
+
+@each_bundle
+@pytest.mark.parametrize("kind", ["train", "inference", "evaluate"])
+def test_no_property_is_missing(name: str, kind: str, scans: Path) -> None:
+    from monai.bundle import create_workflow
+
+    workflow = create_workflow(
+        config_file=config(name, kind),
+        workflow_type="train" if kind == "train" else "infer",
+        dataset_dir=str(scans),
+        device="$torch.device('cpu')",
+    )
+    assert workflow.check_properties() == []
+
+
+@each_bundle
+def test_training_runs_from_elsewhere_and_resumes(name: str, scans: Path, tmp_path: Path) -> None:
+    arguments = ("run", "--config_file", config(name, "train", "smoke"), "--dataset_dir", str(scans))
+    first = monai(*arguments, "--output_dir", str(tmp_path / "out"), cwd=tmp_path)
+    assert first.returncode == 0, first.stderr[-3000:]
+    weights = torch.load(tmp_path / "out/models/model.pt", weights_only=True)
+    again = monai(*arguments, "--output_dir", str(tmp_path / "out"), "--resume", "True", "--epochs", "2", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr[-3000:]
+    resumed = torch.load(tmp_path / "out/models/model.pt", weights_only=True)
+    assert weights.keys() == resumed.keys()
+    assert any(not torch.equal(weights[key], resumed[key]) for key in weights)
+
+
+@each_bundle
+def test_two_processes_train_together(name: str, scans: Path, tmp_path: Path) -> None:
+    files = [config(name, "train"), str(REPOSITORY / "configs/smoke.json"), str(REPOSITORY / "configs/multi_gpu.json")]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29519",
+               "-m", "monai.bundle", "run", "--config_file", str(files), "--dataset_dir", str(scans),
+               "--output_dir", str(tmp_path / "out")]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "out/models/model.pt").is_file()
+
+
+@each_bundle
+def test_inference_runs_from_elsewhere_and_keeps_the_grid(name: str, scans: Path, tmp_path: Path) -> None:
+    done = monai("run", "--config_file", config(name, "inference"), "--dataset_dir", str(scans),
+                 "--output_dir", str(tmp_path / "out"), "--device", "$torch.device('cpu')", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    for case in ("one", "two"):
+        before = nib.load(scans / f"{case}.nii.gz")
+        after = nib.load(tmp_path / f"out/{case}_{name}.nii.gz")
+        assert after.shape == before.shape
+        np.testing.assert_allclose(after.affine, before.affine, atol=1e-5)
+        inside = np.asarray(after.dataobj)[14:26, 12:24, 10:22]
+        assert abs(inside.mean() - 800) < 40 and inside.std() < 40  # the ball in its own units, the noise gone
+
+
+@each_bundle
+def test_evaluation_runs_from_elsewhere(name: str, scans: Path, tmp_path: Path) -> None:
+    done = monai("run", "--config_file", config(name, "evaluate"), "--dataset_dir", str(scans),
+                 "--output_dir", str(tmp_path / "out"), "--device", "$torch.device('cpu')", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    header, value = (tmp_path / "out/metrics.csv").read_text().split()[-2:]
+    assert float(value.split(",")[-1].strip()) > 20 or float(header.split(",")[-1]) > 20
+
+
+@each_bundle
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_missing_or_altered_weights_stop_it(name: str, damage: str, scans: Path, tmp_path: Path) -> None:
+    copy = tmp_path / name
+    shutil.copytree(REPOSITORY / "bundles" / name, copy)
+    weights = copy / "models/model.pt"
+    if damage == "missing":
+        weights.unlink()
+    else:
+        content = bytearray(weights.read_bytes())
+        content[len(content) // 2] ^= 1
+        weights.write_bytes(content)
+    with pytest.raises(BundleError, match="weights are"):
+        _ = open_bundle(str(copy), "cpu").network
+    done = monai("run", "--config_file", str(copy / "configs/inference.json"), "--dataset_dir", str(scans),
+                 "--output_dir", str(tmp_path / "out"), cwd=tmp_path)  # fmt: skip
+    assert done.returncode != 0
+    assert "weights are" in done.stderr
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_an_unknown_bundle_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(BundleError, match=NAMES[0]):
+        bundles.find("mr_denoise_vaee")
+
+
+def test_an_unknown_device_is_refused_with_the_choices() -> None:
+    with pytest.raises(BundleError, match="choose from: cpu"):
+        open_bundle(NAMES[0], "tpu")
+
+
+def test_bundles_are_found_in_folders_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(REPOSITORY / "bundles" / NAMES[0], tmp_path / "mine")
+    monkeypatch.setenv("MEDGEN_BUNDLES", str(tmp_path))
+    assert bundles.available()["mine"] == tmp_path / "mine"
+
+
+def test_broken_metadata_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/metadata.json").write_text("{")
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_metadata(tmp_path)

@@ -1,0 +1,40 @@
+"""The wheel, in a new environment, from another directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def test_the_wheel_runs_its_bundle_from_another_directory(tmp_path: Path) -> None:
+    def call(*command: str | Path) -> str:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHONPATH", "MEDGEN"))}
+        done = subprocess.run([str(part) for part in command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    call(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", REPOSITORY)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    # The new environment borrows this one's dependencies through a path file: gigabytes need not be installed twice.
+    call(sys.executable, "-m", "venv", tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    call(python, "-m", "pip", "install", "-q", "--no-deps", wheel)
+    (own,) = (tmp_path / "venv/lib").glob("python*/site-packages")
+    dependencies = [p for p in sys.path if p.endswith("site-packages")]
+    (own / "dependencies.pth").write_text("\n".join(dependencies) + "\n")
+    assert str(own) in call(python, "-c", "import medgen; print(medgen.__file__)")
+
+    image = np.random.RandomState(0).rayleigh(20, (24, 20, 17)).astype(np.int16)
+    nib.save(nib.Nifti1Image(image, np.diag([2.0, 2.0, 2.0, 1.0])), tmp_path / "noise.nii.gz")
+    listed = call(tmp_path / "venv/bin/medgen", "bundles")
+    name = listed.split("\n")[1].split()[0]
+    call(tmp_path / "venv/bin/medgen", "run", name, "noise.nii.gz", "-o", "out")
+    assert nib.load(tmp_path / f"out/noise_{name}.nii.gz").shape == (24, 20, 17)
+    assert str(own) in call(tmp_path / "venv/bin/medgen", "info", name)
