@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from monai.inferers import Inferer
+from monai.utils import convert_to_dst_type
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -68,7 +69,8 @@ class HaloInferer(AutocastInferer):
                 part = super().__call__(padded[(..., *window)], network, *args, **kwargs).float()
                 inner = tuple(slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window))
                 out[(..., *core)] = part[(..., *inner)]
-        return out[..., : shape[0], : shape[1], : shape[2]]
+        out = out[..., : shape[0], : shape[1], : shape[2]]
+        return convert_to_dst_type(out, inputs, dtype=torch.float32)[0]  # with the input's metadata, for SaveImaged
 
     def _pad(self, image: Tensor) -> Tensor:
         pads = [-n % self.multiple for n in image.shape[2:]]
