@@ -54,7 +54,7 @@ class NormalizeMRd(_AffineIntensityd):
     """Divide an MR image by a robust maximum: the `upper` percentile of its voxels above zero.
 
     Zero stays zero, as the noise model of magnitude images wants it. With `lower`, that percentile is mapped to 0
-    instead. A constant image is left as it is.
+    instead. An image without a value above zero is left as it is.
     """
 
     def __init__(
