@@ -47,9 +47,9 @@ def find(name: str) -> str:
     for argument in sys.argv:
         for part in argument.split("=", 1)[-1].strip("[]").split(","):
             folder = Path(part.strip(" '\"")).resolve().parents
-            if part.strip(" '\"").endswith(".json") and len(folder) > 1 and folder[1].name == name:
-                if (folder[1] / "configs" / "metadata.json").is_file():
-                    return str(folder[1])
+            named = part.strip(" '\"").endswith(".json") and len(folder) > 1 and folder[1].name == name
+            if named and (folder[1] / "configs" / "metadata.json").is_file():
+                return str(folder[1])
     bundles = available()
     if name not in bundles:
         raise BundleError(f"no bundle is named '{name}'; there is: {', '.join(bundles) or 'none'} (medgen bundles)")
@@ -74,7 +74,7 @@ def load_weights(network: torch.nn.Module, root: str | Path, device: Any = "cpu"
             "restore the file, or state the new hash as weights_sha256"
         )
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.to(device, memory_format=torch.channels_last_3d).eval()
+    return network.to(device).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
 
 
 def read_metadata(root: Path) -> dict[str, Any]:
@@ -92,7 +92,6 @@ def choose_device(device: str | None) -> str:
 
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = device.partition(":")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     choices = ["cpu", *(["cuda"] if count else []), *(f"cuda:{i}" for i in range(count))]
     if device not in choices:

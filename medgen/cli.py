@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(
     help="Generative medical imaging on MONAI: enhance, denoise and repair 3D CT and MR, and measure what was done.\n\n"
-    "Example: medgen run mr_denoise_vae scans/ -o denoised/",
+    "Example: medgen run BUNDLE scans/ -o restored/ (medgen bundles lists them)",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,7 +49,7 @@ def bundles() -> None:
 
 @app.command()
 def info(bundle: str) -> None:
-    """Tell what a bundle is for, what it was trained on, and where it lies. Example: medgen info mr_denoise_vae"""
+    """Tell what a bundle is for, what it was trained on, and where it lies. Example: medgen info BUNDLE"""
     from medgen.bundles import BundleError, find, read_metadata
 
     try:
@@ -73,7 +73,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
 ) -> None:
-    """Run a bundle over scans. Example: medgen run mr_denoise_vae head.nii.gz dicom/ -o out/ --uncertainty"""
+    """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty"""
     from medgen.batch import progress
     from medgen.batch.run import Options
     from medgen.bundles import BundleError, open_bundle

@@ -96,7 +96,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(scan: Path, tmp_path: Path, chang
 
 
 def test_evaluate_an_identical_pair(scan: Path, tmp_path: Path) -> None:
-    code, out, _ = call("evaluate", scan, "--reference", scan, "-o", tmp_path / "report")
+    code, _, _ = call("evaluate", scan, "--reference", scan, "-o", tmp_path / "report")
     assert code == 0
     assert (tmp_path / "report/results.csv").is_file() and (tmp_path / "report/results.json").is_file()
     json.loads((tmp_path / "report/results.json").read_text())

@@ -42,8 +42,8 @@ def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Op
         seconds, memory = seconds + took, max(memory, voxels * need)
         shape = "x".join(map(str, scan.image.shape[1:]))
         console.print(f"{case.name}: {scan.modality or case.kind} {shape}, about {took:.1f} s -> {outputs(bundle, case, options)['']}")
-    for error in errors:
-        console.print(f"would fail: {error}")
+    for unread in errors:
+        console.print(f"would fail: {unread}")
     console.print(
         f"{len(cases) + len(errors) - failed} of {len(cases) + len(errors)} can be run on {bundle.device}: "
         f"about {seconds:.0f} s of network time, up to {memory / 2**30:.1f} GiB of memory beside the program's own"

@@ -49,7 +49,8 @@ def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]
     """Return the restored scan, and its uncertainty if asked for, as (X, Y, Z) arrays in the scan's units."""
     data = bundle.get("normalisation")({"image": scan.image.clone()})
     image = data["image"]
-    inferer, network = bundle.get("inferer"), bundle.network
+    inferer = bundle.get("inferer")
+    network: Any = bundle.network
 
     def infer(function: Callable[..., Tensor]) -> Tensor:
         out = inferer(image.as_tensor()[None].to(bundle.device), function)

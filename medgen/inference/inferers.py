@@ -78,7 +78,7 @@ class HaloInferer(AutocastInferer):
             return image
         return F.pad(image.float(), (0, pads[2], 0, pads[1], 0, pads[0]), mode="replicate")
 
-    def _tiles(self, shape: Sequence[int]) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    def _tiles(self, shape: Sequence[int]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Yield the core of each tile, and the window that computes it."""
         for start in product(*(range(0, n, self.tile) for n in shape)):
             stop = [min(s + self.tile, n) for s, n in zip(start, shape)]

@@ -17,6 +17,7 @@ class DCTFrame(nn.Module):
     """
 
     size = 4
+    basis: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()

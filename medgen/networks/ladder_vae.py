@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -38,9 +39,12 @@ class ResidualBlock(nn.Module):
         return x + self.second(F.relu(self.first(x)))
 
 
-def _mixing(rows: int, columns: int, gain: float) -> Tensor:
-    """Return weights (rows, columns, 2, 2, 2) that mix channels orthogonally, the same in all eight voxels."""
-    return gain * nn.init.orthogonal_(torch.empty(rows, columns))[..., None, None, None].expand(-1, -1, 2, 2, 2)
+def _mixing(layer: nn.Conv3d | nn.ConvTranspose3d, gain: float) -> nn.Module:
+    """Return the layer with weights that mix channels orthogonally, the same in all voxels of its kernel."""
+    with torch.no_grad():
+        mix = nn.init.orthogonal_(torch.empty(layer.weight.shape[:2]))
+        layer.weight.copy_(gain * mix[..., None, None, None].expand_as(layer.weight))
+    return layer
 
 
 class Trunk(nn.Module):
@@ -52,10 +56,12 @@ class Trunk(nn.Module):
     before the gains, so scaling the input scales the output (Mohan et al., ICLR 2020), and air stays air.
     """
 
+    weight: Tensor
+
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
         scale = 1.0 / math.sqrt(2 * sum(blocks))
-        pairs = list(zip(widths, widths[1:]))
+        pairs = list(pairwise(widths))
         self.frame = DCTFrame(channels)
         coefficients = self.frame.coefficients
         weight = torch.full((coefficients // channels,), 6.0)
@@ -65,8 +71,9 @@ class Trunk(nn.Module):
         self.encoder = nn.ModuleList(
             nn.Sequential(*(ResidualBlock(w, scale) for _ in range(n))) for w, n in zip(widths, blocks)
         )
-        self.down = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2, bias=False) for a, b in pairs)
-        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2, bias=False) for a, b in pairs)
+        # averages, and their way back
+        self.down = nn.ModuleList(_mixing(nn.Conv3d(a, b, 2, stride=2, bias=False), 1 / 8) for a, b in pairs)
+        self.up = nn.ModuleList(_mixing(nn.ConvTranspose3d(b, a, 2, stride=2, bias=False), 1 / 2) for a, b in pairs)
         self.decoder = nn.ModuleList(
             nn.Sequential(*(ResidualBlock(w, scale) for _ in range(n))) for w, n in zip(widths[:-1], blocks)
         )
@@ -74,13 +81,9 @@ class Trunk(nn.Module):
         self.correction = nn.Conv3d(widths[0], coefficients, 1, bias=False)
         with torch.no_grad():
             nn.init.kaiming_normal_(self.stem.weight, nonlinearity="linear")
-            for layer, (a, b) in zip(self.down, pairs):  # averages ...
-                layer.weight.copy_(_mixing(b, a, 1 / 8))
-            for layer, (a, b) in zip(self.up, pairs):  # ... and their way back
-                layer.weight.copy_(_mixing(b, a, 1 / 2))
             for head in (self.gain, self.correction):
                 nn.init.zeros_(head.weight)
-            nn.init.constant_(self.gain.bias, 0.75)
+            self.gain.bias.fill_(0.75)  # type: ignore[union-attr]
 
     def forward(self, y: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the mean and the features of every level, finest first."""
@@ -129,7 +132,7 @@ class Ladder(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
-            self.head.bias[channels:] = math.log(0.03)
+            self.head.bias[channels:] = math.log(0.03)  # type: ignore[index]
 
     def _pyramid(self, x: Tensor, first: nn.Module, down: nn.ModuleList) -> list[Tensor]:
         levels = [F.relu(first(x))]
@@ -199,12 +202,17 @@ class LadderVAE(nn.Module):
 
     def forward(self, y: Tensor, target: Tensor | None = None) -> Tensor | LadderTerms:
         """Return E[x|y] of shape (B, C, X, Y, Z); with a target (training), the terms of the ELBO."""
+        self._check(y)
         mean, features = self.trunk(y)
         if target is None:
             return mean
         kept = mean.detach()
         residual, log_scale, kl = self.ladder(y, kept, [f.detach() for f in features], target, None)
         return LadderTerms(mean, residual, log_scale, kl)
+
+    def _check(self, y: Tensor) -> None:
+        if not torch.jit.is_tracing() and any(n % self.stride for n in y.shape[2:]):
+            raise ValueError(f"the sides of the input, {tuple(y.shape[2:])}, must be multiples of {self.stride}")
 
     @torch.no_grad()
     def uncertainty(self, y: Tensor, samples: int = 8, seed: int = 0) -> Tensor:
@@ -213,13 +221,14 @@ class LadderVAE(nn.Module):
         The law of total variance over `samples` draws of the latents: the mean of the likelihood's variance plus the
         variance of the decoded residuals (which has no meaning for one sample and is then left out).
         """
+        self._check(y)
         mean, features = self.trunk(y)
         generator = torch.Generator(y.device).manual_seed(seed)
-        total, first, second = 0.0, 0.0, 0.0
+        total, first, second = (torch.zeros_like(y, dtype=torch.float32) for _ in range(3))
         for _ in range(samples):
             residual, log_scale, _ = self.ladder(y, mean, features, None, generator)
-            total = total + (2 * log_scale).exp()
-            first = first + residual
-            second = second + residual**2
+            total += (2 * log_scale).exp()
+            first += residual
+            second += residual**2
         spread = (second - first**2 / samples) / max(samples - 1, 1)
         return (total / samples + spread.clamp_min(0)).sqrt()

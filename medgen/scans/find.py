@@ -100,7 +100,7 @@ def _volume_key(file: Path) -> tuple[str, ...] | None:
     """Return what a slice shares with the others of its volume (series UID first, a short name second)."""
     try:
         ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
-    except Exception:  # a broken file shows up as an error when it is read, not here
+    except Exception:  # noqa: BLE001  a broken file shows up as an error when it is read, not here
         return (str(file), "")
     image_type = [str(value) for value in ds.get("ImageType", [])]
     if "Rows" not in ds or "LOCALIZER" in image_type or ds.get("Modality") in ("SEG", "SR", "RTSTRUCT", "PR", "KO"):

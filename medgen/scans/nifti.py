@@ -35,7 +35,7 @@ def read_nifti(path: Path) -> Scan:
         image = kind.from_bytes(content)
         header = image.header
         needed = int(header["vox_offset"]) + int(np.prod(image.shape)) * header.get_data_dtype().itemsize
-    except Exception as error:  # nibabel raises many types for a broken header
+    except Exception as error:  # noqa: BLE001  nibabel raises many types for a broken header
         raise ScanError(path, f"its header is broken ({type(error).__name__})", "export it again") from None
     if len(content) < needed:
         raise ScanError(path, f"is truncated: {len(content)} of {needed} bytes", "copy or export it again")
@@ -132,7 +132,7 @@ def _affine(path: Path, header: nib.Nifti1Header) -> np.ndarray:
     sform, sform_code = header.get_sform(coded=True)
     try:
         qform, qform_code = header.get_qform(coded=True)
-    except Exception:  # an impossible quaternion
+    except Exception:  # noqa: BLE001  an impossible quaternion
         qform, qform_code = None, int(header["qform_code"])
         if not sform_code:
             raise ScanError(path, "its orientation (qform) is broken", "export it again") from None

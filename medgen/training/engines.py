@@ -23,7 +23,7 @@ class PrepareBatchTarget(PrepareBatch):
 
 
 class ClipGradient:
-    """Clip the gradient's norm before each step of the optimizer."""
+    """Clip the gradient's norm before each step of the optimizer (with ``amp``, of the gradient without its scale)."""
 
     def __init__(self, network: nn.Module, norm: float = 1.0) -> None:
         self.network, self.norm = network, norm
@@ -31,7 +31,9 @@ class ClipGradient:
     def attach(self, engine: Engine) -> None:
         engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
-    def __call__(self, engine: Engine) -> None:
+    def __call__(self, engine: Any) -> None:
+        if getattr(engine, "scaler", None) is not None:
+            engine.scaler.unscale_(engine.optimizer)
         nn.utils.clip_grad_norm_(self.network.parameters(), self.norm)
 
 
