@@ -10,7 +10,6 @@ import torch
 from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from torch import Tensor
-from torch.nn import functional as F
 
 
 def bf16_is_fast(device: torch.device) -> bool:
@@ -38,7 +37,7 @@ class HaloInferer(AutocastInferer):
 
     The border of each tile, which has seen too little of its surroundings, is thrown away; nothing is blended. Tiles
     begin at multiples of the network's stride, so with a halo of the receptive field the result is the one-pass result;
-    with less the difference is small (`tests/inference` measures it). Sides are padded to the stride by replication.
+    with less the difference is small (`tests/inference` measures it). Sides are padded to the stride by reflection.
 
     Args:
         multiple: total stride of the network.
@@ -73,10 +72,12 @@ class HaloInferer(AutocastInferer):
         return convert_to_dst_type(out, inputs, dtype=torch.float32)[0]  # with the input's metadata, for SaveImaged
 
     def _pad(self, image: Tensor) -> Tensor:
-        pads = [-n % self.multiple for n in image.shape[2:]]
-        if not any(pads):
-            return image
-        return F.pad(image.float(), (0, pads[2], 0, pads[1], 0, pads[0]), mode="replicate")
+        for axis in (2, 3, 4):
+            length = image.shape[axis]
+            index = torch.arange(length + -length % self.multiple, device=image.device) % max(2 * length - 2, 1)
+            if len(index) > length:  # there and back again, as often as it takes; copies of the last plane would look free of noise
+                image = image.index_select(axis, torch.minimum(index, 2 * length - 2 - index))
+        return image
 
     def _tiles(self, shape: Sequence[int]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Yield the core of each tile, and the window that computes it."""

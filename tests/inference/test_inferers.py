@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -38,6 +39,15 @@ def test_a_halo_that_is_too_small_shows() -> None:
     one = HaloInferer(multiple=2, bf16=False)(image, Blur())
     tiled = HaloInferer(multiple=2, max_voxels=1, tile=8, halo=0, bf16=False)(image, Blur())
     assert (tiled - one).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(13, 22, 9), (8, 3, 2), (17, 1, 8)])
+def test_sides_are_padded_by_reflection(shape: tuple[int, ...]) -> None:
+    """Copies of the last plane have no noise in them: a denoiser would leave them, and their neighbours, as they are."""
+    image, seen = torch.rand(1, 1, *shape), []
+    HaloInferer(multiple=8, bf16=False)(image, lambda x: seen.append(x.numpy()[0, 0]) or x)
+    pads = [(0, -n % 8) for n in shape]
+    np.testing.assert_array_equal(seen[0], np.pad(image[0, 0].numpy(), pads, mode="reflect"))
 
 
 def test_bfloat16_stays_near_float32() -> None:
