@@ -8,6 +8,7 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,8 @@ def evaluate(
     """
     rows: list[Row] = []
     pairs, failures = pair(candidate, reference)
+    if not pairs and not failures:
+        failures.append(f"{candidate}: holds uncertainty maps only; give the images")
     masks: dict[str, Case] = {}
     if mask is not None:
         found, errors = find(mask)
@@ -58,7 +61,7 @@ def evaluate(
         try:
             masking = None
             if mask is not None:
-                masking = masks[truth.name] if truth.name in masks else next(iter(masks.values())) if mask.is_file() else None
+                masking = masks.get(truth.name) or (next(iter(masks.values()), None) if mask.is_file() else None)
                 if masking is None:
                     raise ScanError(mask, f"has no mask named {truth.name}", "add it, or leave --mask out")
             rows += _measure(mine, truth, masking, data_range)
@@ -72,14 +75,16 @@ def evaluate(
         except OSError as error:
             failures.append(f"{output}: cannot be written ({error.strerror}); choose another folder")
             console.print(f"failed: {failures[-1]}", markup=False)
-    return len(failures) or int(not rows)
+    return len(failures)
 
 
 def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], list[str]]:
-    """Pair two scans, or the scans of two folders by name: a candidate `a_restored` belongs to the reference `a`."""
+    """Pair two files or DICOM series, or the scans of two folders by name: `a_restored` belongs to the reference `a`."""
     (mine, errors), (truths, more) = find(candidate), find(reference)
     failures = [str(error) for error in [*errors, *more]]
-    if candidate.is_file() and reference.is_file() and len(mine) == len(truths) == 1:
+    if len(mine) == len(truths) == 1 and all(
+        path.is_file() or case.kind == "dicom" for path, case in ((candidate, mine[0]), (reference, truths[0]))
+    ):
         return [(mine[0], truths[0])], failures
     by_name = {case.name: case for case in truths}
     pairs: list[tuple[Case, Case]] = []
@@ -91,6 +96,9 @@ def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], lis
             pairs.append((case, by_name[max(names, key=len)]))
         else:
             failures.append(f"{case.files[0]}: no reference is named {case.name}; name them alike (a, a_restored)")
+    if pairs and candidate.is_dir():
+        missing = [case for case in truths if not any(case is truth for _, truth in pairs)]
+        failures += [f"{case.files[0]}: no candidate is named {case.name}; it is not in the results" for case in missing]
     return pairs, failures
 
 
@@ -98,8 +106,8 @@ def _measure(mine: Case, truth: Case, masking: Case | None, data_range: float | 
     candidate, reference = read(mine), read(truth)
     _same_grid(mine, candidate, reference)
     image, target = np.asarray(candidate.image[0]), np.asarray(reference.image[0])
-    span = float(data_range or target.max() - target.min())
-    if not span > 0:
+    span = float(target.max()) - float(target.min()) if data_range is None else data_range
+    if data_range is None and span == 0:
         raise ScanError(truth.files[0], "is constant, so it has no data range", "state one with --data-range")
     regions: dict[str, np.ndarray | None] = {"image": None}
     if masking is not None:
@@ -116,9 +124,9 @@ def _same_grid(case: Case, scan: Scan, reference: Scan) -> None:
     shapes = [tuple(s.image.shape[1:]) for s in (scan, reference)]
     if shapes[0] != shapes[1]:
         raise ScanError(case.files[0], f"its shape {shapes[0]} is not the reference's {shapes[1]}", "resample one of them")
-    corners = np.array([[0, 0, 0, 1], [*shapes[0], 1]]).T  # where the grids end must agree to a tenth of a voxel
+    corners = np.array([[*corner, 1] for corner in product(*((0, n) for n in shapes[0]))]).T
     apart = np.abs((scan.image.affine.numpy() - reference.image.affine.numpy()) @ corners).max()
-    if apart > 0.1 * min(reference.spacing):
+    if apart > 0.1 * min(reference.spacing):  # a tenth of a voxel
         raise ScanError(case.files[0], f"lies {apart:.2f} mm off the reference's grid", "resample one of them")
 
 
@@ -141,8 +149,12 @@ def write(rows: list[Row], failures: list[str], folder: Path) -> list[Path]:
     paths = [folder / "results.csv", folder / "results.json"]
     for path, text in zip(paths, [table.getvalue(), json.dumps(report, indent=2) + "\n"]):
         temporary = path.with_name(path.name + ".part")
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
     return paths
 
 

@@ -21,7 +21,8 @@ def three_planes(
         affine: their RAS affine.
         windows: the values shown as black and white, by title.
 
-    Radiological display: the patient's right on the left, anterior and superior up; true proportions.
+    Radiological display: the patient's right on the left, anterior and superior up, and anterior on the right of the
+    sagittal plane; true proportions.
     """
     turn = nib.orientations.io_orientation(affine)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(turn[:, 0])]
@@ -29,7 +30,7 @@ def three_planes(
     for title, volume in panels.items():
         low, high = windows[title]
         ras = nib.orientations.apply_orientation(volume, turn)
-        grey = (np.clip((ras - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
+        grey = (np.clip((ras.astype(np.float32) - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
         columns.append([_plane(grey, axis, spacing) for axis in (2, 1, 0)])
     widths = [max(image.width for image in row) for row in zip(*columns)]
     width = max(widths) + MARGIN

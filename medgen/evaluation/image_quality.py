@@ -19,7 +19,8 @@ def psnr(candidate: np.ndarray, reference: np.ndarray, data_range: float, mask: 
         data_range: the range of values that images of this kind have, in their units.
         mask: true where to measure; everywhere by default.
 
-    Raises ValueError for unequal shapes, an empty mask, values that are not finite, or a data range not above 0.
+    Raises ValueError for unequal shapes, an empty mask, values that are not finite, or a data range that is not
+    above 0 or whose square is not finite.
     """
     candidate, reference = _checked(candidate, reference, mask, data_range)
     mse = float(_inside((candidate - reference) ** 2, mask).mean())
@@ -71,8 +72,8 @@ def _checked(
         raise ValueError(f"the candidate's shape {candidate.shape} is not the reference's {reference.shape}")
     if mask is not None and (mask.shape != reference.shape or not np.any(mask)):
         raise ValueError(f"the mask (shape {mask.shape}) is empty, or not of the reference's shape {reference.shape}")
-    if not data_range > 0:
-        raise ValueError(f"the data range must be above 0, not {data_range}")
+    if not (data_range > 0 and 0 < data_range * data_range < math.inf):  # its square is what the metrics use
+        raise ValueError(f"the data range must be above 0 and finite, not {data_range}")
     candidate, reference = candidate.astype(np.float64), reference.astype(np.float64)
     if not (np.isfinite(candidate).all() and np.isfinite(reference).all()):
         raise ValueError("the images hold NaN or infinite values")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from monai.data import MetaTensor
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 
 class ScanError(Exception):
@@ -30,6 +34,7 @@ class Scan:
         dtype: what the file stored, after rescale; what is written back.
         source: file or folder.
         sha256: of the input's bytes, files in sorted order.
+        slices: of DICOM, the headers without pixels in the order of Z, for what is derived from them; else empty.
     """
 
     image: MetaTensor
@@ -38,6 +43,7 @@ class Scan:
     dtype: np.dtype
     source: Path
     sha256: str
+    slices: tuple[Dataset, ...] = field(default=(), repr=False)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
