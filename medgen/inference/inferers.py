@@ -81,11 +81,8 @@ class HaloInferer(AutocastInferer):
             out = self._averaged(padded, network, *args, **kwargs)
         else:
             out = torch.empty_like(padded, dtype=torch.float32)
-            for core, window in self._tiles(padded.shape[2:]):
-                where: Any = (..., *window)
-                part = self._averaged(padded[where], network, *args, **kwargs)
-                inner = tuple(slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window))
-                out[(..., *core)] = part[(..., *inner)]
+            for core, window, inner in self._tiles(padded.shape[2:]):
+                out[core] = self._averaged(padded[window], network, *args, **kwargs)[inner]
         out = out[..., : shape[0], : shape[1], : shape[2]]
         return convert_to_dst_type(out, inputs, dtype=torch.float32)[0]  # with the input's metadata, for SaveImaged
 
@@ -104,9 +101,10 @@ class HaloInferer(AutocastInferer):
                 image = image.index_select(axis, torch.minimum(index, 2 * length - 2 - index))
         return image
 
-    def _tiles(self, shape: Sequence[int]) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """Yield the core of each tile, and the window that computes it."""
+    def _tiles(self, shape: Sequence[int]) -> Iterator[tuple[Any, Any, Any]]:
+        """Yield the index of each tile, of the window that computes it, and of the tile in that window."""
         for start in product(*(range(0, n, self.tile) for n in shape)):
-            stop = [min(s + self.tile, n) for s, n in zip(start, shape)]
-            window = (slice(max(a - self.halo, 0), min(b + self.halo, n)) for a, b, n in zip(start, stop, shape))
-            yield tuple(slice(a, b) for a, b in zip(start, stop)), tuple(window)
+            core = [slice(s, min(s + self.tile, n)) for s, n in zip(start, shape)]
+            window = [slice(max(c.start - self.halo, 0), min(c.stop + self.halo, n)) for c, n in zip(core, shape)]
+            inner = [slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window)]
+            yield (..., *core), (..., *window), (..., *inner)
