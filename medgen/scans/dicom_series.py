@@ -12,7 +12,6 @@ import pydicom
 import torch
 from monai.data import MetaTensor
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from medgen.scans.scan import Scan, ScanError
 
@@ -24,7 +23,7 @@ def read_series(files: Sequence[Path]) -> Scan:
 
     CT comes in HU (RescaleSlope and RescaleIntercept of each slice, PS3.3 C.11.1), other modalities after rescale where
     there is one. Raises `ScanError` wherever the volume would be a guess: a slice missing or twice, uneven spacing, tilt,
-    geometry missing or unequal, several frames in a file, colours, inverted grey, or a CT without rescale.
+    geometry missing, unequal or no number, several frames in a file, colours, inverted grey, or a CT without rescale.
     """
     digest = hashlib.sha256()
     slices: list[Dataset] = []
@@ -32,12 +31,15 @@ def read_series(files: Sequence[Path]) -> Scan:
         try:
             stored = path.read_bytes()
             slices.append(pydicom.dcmread(BytesIO(stored)))
+            _check_kind(path, slices[-1])
+            _check_numbers(path, slices[-1])
+        except ScanError:
+            raise
         except OSError as error:
             raise ScanError(path, f"cannot be read ({error.strerror})", "check its permissions") from None
-        except (InvalidDicomError, EOFError, ValueError, AttributeError, KeyError):
+        except Exception:  # noqa: BLE001  pydicom raises many types for a broken file
             raise ScanError(path, "is not a readable DICOM file", "copy or export it again") from None
         digest.update(stored)
-        _check_kind(path, slices[-1])
     folder = files[0].parent
     if len(files) < 2:
         raise ScanError(files[0], "is the only slice of its series", "give the folder with all slices")
@@ -45,8 +47,14 @@ def read_series(files: Sequence[Path]) -> Scan:
     modality = str(slices[0].get("Modality", ""))
     volume = np.empty((int(slices[0].Columns), int(slices[0].Rows), len(files)), dtype=np.float32)
     for z, index in enumerate(order):
-        volume[..., z] = _values(files[index], slices[index], modality).T
-    whole = np.array_equal(volume, np.rint(volume)) and -32768 <= volume.min() and volume.max() <= 32767
+        volume[..., z] = _values(files[index], slices[index]).T
+        for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
+            slices[index].pop(keyword, None)
+        slices[index]._pixel_array = None  # pydicom keeps the decoded pixels
+    low, high = float(volume.min()), float(volume.max())
+    if not np.isfinite([low, high]).all():
+        raise ScanError(folder, "holds NaN or infinite values", "replace them by numbers first")
+    whole = -32768 <= low and high <= 32767 and np.array_equal(volume, np.rint(volume))
     return Scan(
         image=MetaTensor(torch.from_numpy(volume)[None], affine=torch.from_numpy(affine)),
         units="HU" if modality == "CT" else str(slices[0].get("Units", "") or "arbitrary"),
@@ -54,6 +62,7 @@ def read_series(files: Sequence[Path]) -> Scan:
         dtype=np.dtype(np.int16 if whole else np.float32),
         source=folder,
         sha256=digest.hexdigest(),
+        slices=tuple(slices[index] for index in order),
     )
 
 
@@ -69,10 +78,23 @@ def _check_kind(path: Path, ds: Dataset) -> None:
         raise ScanError(path, f"its pixels are {photometric or 'of unknown kind'}, not MONOCHROME2", "export it as plain grey")
     if "ModalityLUTSequence" in ds:
         raise ScanError(path, "has a modality lookup table", "export it with rescale slope and intercept")
-    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
-        value = ds.get(name)
-        if value is None or len(value) != {"P": 3, "O": 6, "S": 2}[name[5] if name[0] == "I" else "S"]:
+
+
+def _check_numbers(path: Path, ds: Dataset) -> None:
+    """Raise `ScanError` for a number that a volume needs and that is absent, not finite, or zero where it cannot be."""
+    if not ds.get("Rows") or not ds.get("Columns"):
+        raise ScanError(path, "has no Rows or Columns", "copy or export it again")
+    for name, length in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
+        value = np.atleast_1d(np.array([] if ds.get(name) is None else ds.get(name), dtype=float))
+        if value.size != length:
             raise ScanError(path, f"has no {name}", "export the series again with its geometry")
+        if not np.isfinite(value).all():
+            raise ScanError(path, f"its {name} is not a number", "export the series again with its geometry")
+    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
+    if (slope is None) != (intercept is None) or (ds.get("Modality") == "CT" and slope is None):
+        raise ScanError(path, "has no complete rescale (slope and intercept)", "export the series again")
+    if slope is not None and (not np.isfinite([float(slope), float(intercept)]).all() or float(slope) == 0):
+        raise ScanError(path, "its rescale is zero or not a number", "export the series again")
 
 
 def _geometry(folder: Path, files: Sequence[Path], slices: Sequence[Dataset]) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +112,7 @@ def _geometry(folder: Path, files: Sequence[Path], slices: Sequence[Dataset]) ->
         if ds.get("FrameOfReferenceUID") != first.get("FrameOfReferenceUID"):
             raise ScanError(path, "its slices differ in their frame of reference", "give one volume a folder")
     x, y = orientation[:3], orientation[3:]
-    if not np.isfinite(pixel).all() or pixel.min() <= 0:
+    if pixel.min() <= 0:
         raise ScanError(folder, "its PixelSpacing is not above zero", "export the series again")
     if max(abs(x @ x - 1), abs(y @ y - 1), abs(x @ y)) > 2e-3:
         raise ScanError(folder, "its orientation vectors are not orthonormal", "export the series again")
@@ -121,7 +143,7 @@ def _geometry(folder: Path, files: Sequence[Path], slices: Sequence[Dataset]) ->
     return order, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
 
 
-def _values(path: Path, ds: Dataset, modality: str) -> np.ndarray:
+def _values(path: Path, ds: Dataset) -> np.ndarray:
     """Return the pixels (rows, columns) of one slice in physical units."""
     try:
         pixels = ds.pixel_array
@@ -130,9 +152,7 @@ def _values(path: Path, ds: Dataset, modality: str) -> np.ndarray:
         if syntax is not None and syntax.is_compressed:
             raise ScanError(path, f"is compressed as {syntax.name} and no decoder is installed", CODECS) from None
         raise ScanError(path, f"its pixels cannot be decoded ({type(error).__name__})", "export it again") from None
-    except (ValueError, AttributeError, KeyError, EOFError) as error:
+    except Exception as error:  # noqa: BLE001  decoders raise many types for broken pixels
         raise ScanError(path, f"its pixels cannot be decoded ({type(error).__name__})", "export it again") from None
     slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
-    if (slope is None) != (intercept is None) or (modality == "CT" and slope is None):
-        raise ScanError(path, "has no complete rescale (slope and intercept)", "export the series again")
     return pixels.astype(np.float32) * float(1 if slope is None else slope) + float(0 if intercept is None else intercept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ import pydicom
 
 from medgen.scans.scan import ScanError
 
-SUFFIXES = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha", ".mhd": "mha"}
+SUFFIXES = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha", ".mhd": "mha", ".dcm": "dicom"}
 #: What tells one volume from another inside a series (echo, phase, time point, b-value), and what is no volume.
 TAGS = ["SeriesInstanceUID", "SeriesNumber", "Modality", "Rows", "Columns", "ImageOrientationPatient", "ImageType",
         "EchoTime", "TemporalPositionIdentifier", "DiffusionBValue"]  # fmt: skip
@@ -30,8 +31,9 @@ class Case:
 def find(paths: Path | Sequence[Path]) -> tuple[list[Case], list[ScanError]]:
     """Return the scans under `paths` (files, folders, trees), sorted by name, and an error for each path without any.
 
-    Files in a folder are scans by their suffix, or by the DICM mark of DICOM. Hidden files, localizers and DICOM objects
-    without pixels are passed over. Names come from files and folders, never from headers.
+    Files in a folder are scans by their suffix, or by the DICM mark of DICOM. A broken slice is a case of its own, so that
+    it is an error when read, not a slice less. Hidden files, localizers and DICOM objects without pixels are passed over.
+    Names come from files and folders, never from headers (but for modality and series number).
     """
     cases: list[Case] = []
     errors: list[ScanError] = []
@@ -49,11 +51,11 @@ def find(paths: Path | Sequence[Path]) -> tuple[list[Case], list[ScanError]]:
             what = "holds no scans" if path.is_dir() else "is not a scan"
             errors.append(ScanError(path, what, "give NIfTI, DICOM, NRRD or MHA, or a folder of them"))
         cases.extend(case for case in found if case not in cases)
-    return _unique(sorted(cases, key=lambda case: (case.name, case.files))), errors
+    return sorted(_unique(sorted(cases, key=lambda case: (case.name, case.files))), key=lambda case: case.name), errors
 
 
 def kind_of(path: Path) -> str | None:
-    """Return the kind of a file by its suffix or the DICM mark, or None."""
+    """Return the kind of a file by its suffix (of DICOM, .dcm) or the DICM mark, or None."""
     name = path.name.lower()
     for suffix, kind in SUFFIXES.items():
         if name.endswith(suffix):
@@ -72,7 +74,7 @@ def _cases(path: Path) -> list[Case]:
             if key:
                 series[key].append(file)
         elif kind:
-            cases.append(Case(_safe(re.sub(r"(\.nii)?\.\w+$", "", file.name)), (file,), kind))
+            cases.append(Case(_safe(re.sub(r"(\.nii)?\.\w+$", "", file.name, flags=re.IGNORECASE)), (file,), kind))
     shared = Counter(files[0].parent for files in series.values())
     for key, files in series.items():
         parent = files[0].parent.resolve()
@@ -91,24 +93,33 @@ def _files(path: Path) -> Iterator[Path]:
         if child.name.startswith("."):
             continue
         if child.is_dir():
-            yield from _files(child)
+            if not (child.is_symlink() and path.resolve().is_relative_to(child.resolve())):  # a link back up has no end
+                yield from _files(child)
         elif child.is_file():
             yield child
 
 
 def _volume_key(file: Path) -> tuple[str, ...] | None:
-    """Return what a slice shares with the others of its volume (series UID first, a short name second)."""
+    """Return what a slice shares with the others of its volume (series UID first, a short name second).
+
+    None for what is no slice; a key of its own for what should be one but is broken.
+    """
+    broken = (str(file), "")
     try:
         ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+        image_type = [str(value) for value in ds.get("ImageType", None) or []]
+        if "Rows" not in ds:
+            storage = getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", "")
+            cut_short = "SeriesInstanceUID" not in ds and storage != "Media Storage Directory Storage"
+            return broken if cut_short or "Image Storage" in storage else None  # so are the classes with pixels called
+        if "LOCALIZER" in image_type or ds.get("Modality") in ("SEG", "SR", "RTSTRUCT", "PR", "KO"):
+            return None
+        orientation = ",".join(f"{float(value):.2f}" for value in ds.get("ImageOrientationPatient", None) or [])
+        details = [str(ds.get(tag, "")) for tag in TAGS[3:] if tag not in ("ImageOrientationPatient", "ImageType")]
+        short = f"{ds.get('Modality', '')}{ds.get('SeriesNumber', '') or ''}"
+        return (str(ds.get("SeriesInstanceUID", "")), short, orientation, "/".join(image_type[2:]), *details)
     except Exception:  # noqa: BLE001  a broken file shows up as an error when it is read, not here
-        return (str(file), "")
-    image_type = [str(value) for value in ds.get("ImageType", [])]
-    if "Rows" not in ds or "LOCALIZER" in image_type or ds.get("Modality") in ("SEG", "SR", "RTSTRUCT", "PR", "KO"):
-        return None
-    orientation = ",".join(f"{float(value):.2f}" for value in ds.get("ImageOrientationPatient", None) or [])
-    details = [str(ds.get(tag, "")) for tag in TAGS[3:] if tag not in ("ImageOrientationPatient", "ImageType")]
-    short = f"{ds.get('Modality', '')}{ds.get('SeriesNumber', '') or ''}"
-    return (str(ds.get("SeriesInstanceUID", "")), short, orientation, "/".join(image_type[2:]), *details)
+        return broken
 
 
 def _safe(name: str) -> str:
@@ -123,10 +134,11 @@ def _unique(cases: list[Case]) -> list[Case]:
         folder = case.files[0].parent if case.kind != "dicom" else case.files[0].parent.parent
         name = f"{_safe(folder.resolve().name)}_{case.name}" if count[case.name] > 1 else case.name
         longer.append(replace(case, name=name))
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     unique = []
     for case in longer:
-        seen[case.name] += 1
-        number = seen[case.name]
-        unique.append(case if number == 1 else replace(case, name=f"{case.name}-{number}"))
+        numbered = (case.name if number == 1 else f"{case.name}-{number}" for number in itertools.count(1))
+        name = next(name for name in numbered if name.lower() not in taken)  # file names may not tell case
+        taken.add(name.lower())
+        unique.append(replace(case, name=name))
     return unique

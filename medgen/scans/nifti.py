@@ -16,7 +16,7 @@ from monai.data import MetaTensor
 
 from medgen.scans.scan import Scan, ScanError
 
-MILLIMETRES = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}
+MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  #: by xyzt_units: not said (so mm), metres, mm, microns
 
 
 def read_nifti(path: Path) -> Scan:
@@ -34,20 +34,26 @@ def read_nifti(path: Path) -> Scan:
     try:
         image = kind.from_bytes(content)
         header = image.header
-        needed = int(header["vox_offset"]) + int(np.prod(image.shape)) * header.get_data_dtype().itemsize
+        size = kind.header_class.sizeof_hdr
+        # nibabel alters the image's own header: offset, scaling, zero sizes
+        asis = kind.header_class(content[:size], check=False)
+        offset = int(asis["vox_offset"])
+        needed = offset + int(np.prod(image.shape)) * header.get_data_dtype().itemsize
     except Exception as error:  # noqa: BLE001  nibabel raises many types for a broken header
         raise ScanError(path, f"its header is broken ({type(error).__name__})", "export it again") from None
+    if offset < size:
+        raise ScanError(path, "its header is broken (vox_offset lies inside it)", "export it again")
     if len(content) < needed:
         raise ScanError(path, f"is truncated: {len(content)} of {needed} bytes", "copy or export it again")
     shape = _shape_3d(path, image.shape)
-    affine = _affine(path, header)
+    affine = _affine(path, asis)
     dtype = header.get_data_dtype()
     if dtype.fields is not None or dtype.kind not in "iuf":
         raise ScanError(path, f"holds {'colours' if dtype.fields else 'complex numbers'}", "export it as a scalar image")
     values = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
     if not np.isfinite(values).all():
         raise ScanError(path, "holds NaN or infinite values", "replace them by numbers first")
-    scaled = header.get_slope_inter() not in ((None, None), (1.0, 0.0))
+    scaled = asis.get_slope_inter() not in ((None, None), (1.0, 0.0))
     return Scan(
         image=MetaTensor(torch.from_numpy(np.ascontiguousarray(values))[None], affine=torch.from_numpy(affine)),
         units="arbitrary",
@@ -67,14 +73,15 @@ def write_nifti(
         dtype: stored type, by default that of `like`; whole numbers are rounded and clipped to its range.
         description: at most 79 bytes are kept.
 
-    Raises `ScanError` for another shape, or a folder that cannot be written to.
+    Raises `ScanError` for another shape, NaN or infinite values, or a folder that cannot be written to.
     """
     if tuple(array.shape) != tuple(like.image.shape[1:]):
         raise ScanError(path, f"its shape {array.shape} is not the input's {tuple(like.image.shape[1:])}", "this is a bug")
+    if not np.isfinite(array).all():
+        raise ScanError(path, "would hold NaN or infinite values", "check the input for extreme values")
     dtype = np.dtype(like.dtype if dtype is None else dtype)
     if dtype.kind in "iu":
-        limits = np.iinfo(dtype)
-        array = np.clip(np.rint(array), limits.min, limits.max)
+        array = _whole(array, dtype)
     image = nib.Nifti1Image(np.asarray(array, dtype=dtype), like.image.affine.numpy().astype(float), dtype=dtype)
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, code=1)
@@ -93,6 +100,16 @@ def write_nifti(
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise ScanError(path, f"cannot be written ({error.strerror})", "free space or choose another output folder") from None
+
+
+def _whole(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Round to whole numbers and clip them to the range of an integer type."""
+    array = np.rint(array)
+    limits = np.iinfo(dtype)
+    top = array.dtype.type(limits.max)
+    if float(top) > limits.max:  # 2^31 - 1 as float32 is 2^31, which overflows
+        top = np.nextafter(top, array.dtype.type(0))
+    return np.clip(array, array.dtype.type(limits.min), top)
 
 
 def _umask() -> int:
@@ -129,26 +146,28 @@ def _shape_3d(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def _affine(path: Path, header: nib.Nifti1Header) -> np.ndarray:
-    sform, sform_code = header.get_sform(coded=True)
+    sform, sform_code, qform_code = header.get_sform(), int(header["sform_code"]), int(header["qform_code"])
     try:
-        qform, qform_code = header.get_qform(coded=True)
-    except Exception:  # noqa: BLE001  an impossible quaternion
-        qform, qform_code = None, int(header["qform_code"])
-        if not sform_code:
+        qform = header.get_qform()
+    except Exception:  # noqa: BLE001  an impossible quaternion or a negative voxel size
+        qform = None
+        if sform_code <= 0 < qform_code:
             raise ScanError(path, "its orientation (qform) is broken", "export it again") from None
-    if sform_code:
+    if sform_code > 0:
         affine = sform
-        if qform_code and qform is not None and np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
-            raise ScanError(path, "its sform and qform disagree on left and right", "find out which is true and set both")
-    elif qform_code:
+    elif qform_code > 0:
         affine = qform
     else:
         raise ScanError(path, "has no orientation (sform and qform codes are 0)", "export it again from its source")
-    unit = header.get_xyzt_units()[0]
-    scale = MILLIMETRES[unit]
+    unit = int(header["xyzt_units"]) & 7
+    if unit not in MILLIMETRES:
+        raise ScanError(path, f"its unit of length is unknown (xyzt_units {unit})", "export it again in mm")
     affine = np.array(affine, dtype=np.float64)
-    affine[:3] *= scale
+    affine[:3] *= MILLIMETRES[unit]
     check_grid(path, affine)
+    both = min(sform_code, qform_code) > 0 and qform is not None
+    if both and np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
+        raise ScanError(path, "its sform and qform disagree on left and right", "find out which is true and set both")
     return affine
 
 
