@@ -1,15 +1,21 @@
 # make demo: see real scans denoised. make test: run all tests. Both set up .venv by themselves.
+# make tools: Debian's dciodvfy and Orthanc, without which the tests against them are skipped (in CI: fail).
 PYTHON ?= python3
 BIN := .venv/bin
+AS_ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test tools lint bench clean
 
 demo: .venv/ready
 	$(BIN)/medgen demo -o medgen_demo
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+tools:
+	@if ! command -v apt-get >/dev/null; then echo "no apt-get here: dicom3tools and orthanc are not installed"; \
+	elif ! command -v dciodvfy >/dev/null || ! test -x /usr/sbin/Orthanc; then $(AS_ROOT) sh -eu tests/install_tools.sh; fi
 
 lint: .venv/ready
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
@@ -22,7 +28,7 @@ bench: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e ".[test]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[test,dicom]"
 	touch $@
 
 clean:

@@ -70,21 +70,25 @@ def run(
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
+    format: Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")] = "nifti",
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
 ) -> None:
     """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty"""
+    if format not in ("nifti", "dicom", "same"):
+        raise _fail(f"--format must be nifti, dicom or same, not {format}")
     from medgen.batch import progress
     from medgen.batch.run import Options
     from medgen.bundles import BundleError, open_bundle
-    from medgen.scans import find
+    from medgen.scans import ScanError, find
 
     try:
         opened = open_bundle(bundle, device)
-        cases, errors = find(paths)
+        cases, errors, _ = find(paths)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
-        options = Options(output, uncertainty, overwrite)
+        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify)
         console = _console()
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, console)
@@ -92,7 +96,7 @@ def run(
             opened.network  # noqa: B018  a missing or altered checkpoint stops here, before the first scan
             progress.prepare_output(output)
             failed = progress.follow(opened, cases, errors, options, console, json_lines)
-    except BundleError as error:
+    except (BundleError, ScanError) as error:
         raise _fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
 
@@ -134,6 +138,70 @@ def demo(
     except BundleError as error:
         raise _fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
+
+
+Host = Annotated[str, typer.Argument(help="the PACS's host name or address")]
+Port = Annotated[int, typer.Argument(help="its DICOM port")]
+Called = Annotated[str, typer.Option("--aet", help="its AE title")]
+Calling = Annotated[str, typer.Option("--my-aet", help="this side's AE title")]
+
+
+@app.command()
+def send(
+    path: Annotated[Path, typer.Argument(help="a DICOM file, or a folder of them")],
+    host: Host,
+    port: Port,
+    aet: Called = "ANY-SCP",
+    my_aet: Calling = "MEDGEN",
+) -> None:
+    """Send DICOM files to a PACS. Example: medgen send out/ pacs.local 104 --aet PACS
+
+    User name and password, where it wants them, from MEDGEN_PACS_USER and MEDGEN_PACS_PASSWORD.
+    """
+    from medgen.batch import pacs
+    from medgen.batch.association import Pacs, PacsError
+
+    if not path.exists():
+        raise _fail(f"{path}: there is no such file or folder; check the path")
+    try:
+        print(f"{pacs.send(Pacs(host, port, aet, my_aet), path)} sent to {aet}")
+    except PacsError as error:
+        print(f"medgen: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def fetch(
+    host: Host,
+    port: Port,
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the series; new, or of an earlier fetch")],
+    study: Annotated[str, typer.Option(help="StudyInstanceUID")] = "",
+    series: Annotated[str, typer.Option(help="SeriesInstanceUID")] = "",
+    patient: Annotated[str, typer.Option(help="PatientID")] = "",
+    modality: Annotated[str, typer.Option(help="only this modality, such as MR")] = "",
+    aet: Called = "ANY-SCP",
+    my_aet: Calling = "MEDGEN",
+    listen: Annotated[Optional[int], typer.Option(help="C-MOVE to this port; by default C-GET, without a port")] = None,
+    bind: Annotated[str, typer.Option(help="address to listen on, with --listen")] = "127.0.0.1",
+) -> None:
+    """Fetch series from a PACS. Example: medgen fetch pacs.local 104 -o scans/ --study 1.2.3 --aet PACS
+
+    User name and password, where it wants them, from MEDGEN_PACS_USER and MEDGEN_PACS_PASSWORD.
+    """
+    from medgen.batch import pacs
+    from medgen.batch.association import Pacs, PacsError
+    from medgen.scans import ScanError
+
+    if not (study or series or patient):
+        raise _fail("say what to fetch: --study, --series or --patient")
+    where = None if listen is None else (bind, listen)
+    try:
+        server = Pacs(host, port, aet, my_aet)
+        folders = pacs.fetch(server, output, study=study, series=series, patient=patient, modality=modality, listen=where)
+        print(*folders, sep="\n")
+    except (PacsError, ScanError) as error:
+        print(f"medgen: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

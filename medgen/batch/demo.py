@@ -35,7 +35,7 @@ def demo(output: Path, data: Path | None, device: str | None, console: Console) 
 
 def _denoise(name: str, recipe: dict, folder: Path, output: Path, device: str | None, console: Console) -> int:
     bundle = open_bundle(name, device)
-    clean, errors = find([folder / path for path in recipe["scans"]])
+    clean, errors, _ = find([folder / path for path in recipe["scans"]])
     if errors:
         raise BundleError("; ".join(map(str, errors)))
     level = float(recipe["rician_noise"])

@@ -54,7 +54,7 @@ def evaluate(
         failures.append(f"{candidate}: holds uncertainty maps only; give the images")
     masks: dict[str, Case] = {}
     if mask is not None:
-        found, errors = find(mask)
+        found, errors, _ = find(mask)
         failures += [str(error) for error in errors]
         masks = {case.name: case for case in found}
     for mine, truth in pairs:
@@ -80,7 +80,7 @@ def evaluate(
 
 def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], list[str]]:
     """Pair two files or DICOM series, or the scans of two folders by name: `a_restored` belongs to the reference `a`."""
-    (mine, errors), (truths, more) = find(candidate), find(reference)
+    (mine, errors, _), (truths, more, _) = find(candidate), find(reference)
     failures = [str(error) for error in [*errors, *more]]
     if len(mine) == len(truths) == 1 and all(
         path.is_file() or case.kind == "dicom" for path, case in ((candidate, mine[0]), (reference, truths[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -20,6 +21,9 @@ from torch import Tensor
 from medgen import __version__
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, ScanError, read, write_nifti
+from medgen.scans.deidentify import Deidentifier
+from medgen.scans.dicom_derived import Maker
+from medgen.scans.dicom_write import write_dicom
 
 LIBRARIES = ("monai", "torch", "numpy", "nibabel", "pydicom", "simpleitk")
 
@@ -33,6 +37,12 @@ class Options:
     overwrite: bool = False
     samples: int = 8  #: draws of the latents for the uncertainty
     seed: int = 0
+    format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
+    deidentify: bool = False  #: no header and no file name of the input is told
+
+    def is_dicom(self, case: Case) -> bool:
+        """Return whether the restored scan is written as a DICOM series."""
+        return self.format == "dicom" or (self.format == "same" and case.kind == "dicom")
 
 
 @dataclass(frozen=True)
@@ -71,9 +81,10 @@ def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]
 
 
 def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
-    """Return the files that a case is written to; "" is the restored scan itself, "json" its sidecar."""
-    stem = f"{case.name}_{bundle.root.name}"
-    files = {"": options.output / f"{stem}.nii.gz", "json": options.output / f"{stem}.json"}
+    """Return the files that a case is written to; "" is the restored scan itself (of DICOM, a folder), "json" its sidecar."""
+    name = f"case-{hashlib.sha256(case.name.encode()).hexdigest()[:10]}" if options.deidentify else case.name
+    stem = f"{name}_{bundle.root.name}"
+    files = {"": options.output / (stem if options.is_dicom(case) else f"{stem}.nii.gz"), "json": options.output / f"{stem}.json"}
     if options.uncertainty:
         files["uncertainty"] = options.output / f"{stem}_uncertainty.nii.gz"
     return files
@@ -85,6 +96,7 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
     The next scan is read, and the last one written, while the network works. Files appear whole or not at all; the
     sidecar comes last, so that a case with a sidecar is done, and is left alone unless `overwrite`.
     """
+    deidentifier = Deidentifier() if options.deidentify else None
     todo = [case for case in cases if options.overwrite or not _done(bundle, case, options)]
     for case in cases:
         if case not in todo:
@@ -98,6 +110,7 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
             ahead.extend(reader.submit(read, following) for following in todo[number + 1 : number + 2])
             try:
                 scan = reading.result()
+                scan = scan if deidentifier is None else deidentifier.scan(scan)
                 images = apply(bundle, scan, options)
             except (ScanError, ValueError, RuntimeError, MemoryError) as error:
                 failed = Result(case, error=_one_line(case, error))
@@ -115,7 +128,7 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
 
 
 def _done(bundle: Bundle, case: Case, options: Options) -> bool:
-    return all(path.is_file() for path in outputs(bundle, case, options).values())
+    return all(path.exists() for path in outputs(bundle, case, options).values())
 
 
 def _one_line(case: Case, error: Exception) -> str:
@@ -130,6 +143,8 @@ def _one_line(case: Case, error: Exception) -> str:
 def _write(bundle: Bundle, case: Case, scan: Scan, images: dict[str, np.ndarray], options: Options, seconds: float) -> Result:
     files = outputs(bundle, case, options)
     try:
+        if options.is_dicom(case):
+            _write_series(bundle, case, files[""], images.pop(""), scan)
         for key, array in images.items():
             dtype = np.dtype(np.float32) if key else None
             write_nifti(files[key], array, scan, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
@@ -144,15 +159,27 @@ def _write(bundle: Bundle, case: Case, scan: Scan, images: dict[str, np.ndarray]
     return Result(case, tuple(files.values()), seconds)
 
 
+def _write_series(bundle: Bundle, case: Case, folder: Path, array: np.ndarray, scan: Scan) -> None:
+    if case.kind == "dicom" and not scan.slices:
+        raise ScanError(scan.source, "is multi-frame DICOM, whose headers are not carried over yet", "use --format nifti")
+    metadata = bundle.metadata
+    made = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {}).get("modality", "")
+    maker = Maker(bundle.root.name, str(metadata.get("version", "")), str(metadata.get("weights_sha256", "")))
+    synthetic = bool(metadata.get("synthetic"))
+    modality = made if synthetic or not scan.modality else scan.modality
+    what = str(metadata.get("task") or bundle.root.name).split(",")[0]
+    write_dicom(folder, array, scan, description=what, maker=maker, synthetic=synthetic, modality=modality)
+
+
 def _sidecar(bundle: Bundle, scan: Scan, files: dict[str, Path], options: Options, seconds: float) -> dict[str, Any]:
     """Return what it takes to know, and to repeat, how a file was made; no path and no header of the input."""
     return {
         "derived": True,
-        "synthetic": False,
+        "synthetic": bool(bundle.metadata.get("synthetic")),
         "bundle": bundle.root.name,
         "bundle_version": bundle.metadata.get("version"),
         "weights_sha256": bundle.metadata.get("weights_sha256"),
-        "input_sha256": scan.sha256,
+        "input_sha256": None if options.deidentify else scan.sha256,
         "units": scan.units,
         "modality": scan.modality,
         "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},

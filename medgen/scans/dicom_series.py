@@ -13,18 +13,19 @@ import torch
 from monai.data import MetaTensor
 from pydicom.dataset import Dataset
 
-from medgen.scans.scan import Scan, ScanError
+from medgen.scans.scan import Reading, Scan, ScanError
 
 CODECS = "pip install medgen[codecs] (pylibjpeg, pylibjpeg-libjpeg, pylibjpeg-openjpeg)"
 
 
-def read_series(files: Sequence[Path]) -> Scan:
+def read_series(files: Sequence[Path], reading: Reading | None = None) -> Scan:
     """Read the slices of one series into a volume, sorted along their normal by ImagePositionPatient alone.
 
     CT comes in HU (RescaleSlope and RescaleIntercept of each slice, PS3.3 C.11.1), other modalities after rescale where
     there is one. Raises `ScanError` wherever the volume would be a guess: a slice missing or twice, uneven spacing, tilt,
     geometry missing, unequal or no number, several frames in a file, colours, inverted grey, or a CT without rescale.
     """
+    reading = reading or Reading()
     digest = hashlib.sha256()
     slices: list[Dataset] = []
     for path in files:
@@ -63,6 +64,7 @@ def read_series(files: Sequence[Path]) -> Scan:
         source=folder,
         sha256=digest.hexdigest(),
         slices=tuple(slices[index] for index in order),
+        warnings=tuple(reading.warnings),
     )
 
 

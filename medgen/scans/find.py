@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pydicom
 
@@ -28,8 +29,16 @@ class Case:
     kind: str  #: "dicom", "nifti", "nrrd" or "mha"
 
 
-def find(paths: Path | Sequence[Path]) -> tuple[list[Case], list[ScanError]]:
-    """Return the scans under `paths` (files, folders, trees), sorted by name, and an error for each path without any.
+class Found(NamedTuple):
+    """What is under a path."""
+
+    cases: list[Case]  #: sorted by name
+    errors: list[ScanError]  #: one for each path without any scan
+    skipped: list[str]  #: what is no volume and was passed over, with the reason: "FILE: is a localizer"
+
+
+def find(paths: Path | Sequence[Path], *, four_d: bool = False) -> Found:
+    """Return the scans under `paths` (files, folders, trees), an error for each path without any, and what was skipped.
 
     Files in a folder are scans by their suffix, or by the DICM mark of DICOM. A broken slice is a case of its own, so that
     it is an error when read, not a slice less. Hidden files, localizers and DICOM objects without pixels are passed over.
@@ -51,7 +60,8 @@ def find(paths: Path | Sequence[Path]) -> tuple[list[Case], list[ScanError]]:
             what = "holds no scans" if path.is_dir() else "is not a scan"
             errors.append(ScanError(path, what, "give NIfTI, DICOM, NRRD or MHA, or a folder of them"))
         cases.extend(case for case in found if case not in cases)
-    return sorted(_unique(sorted(cases, key=lambda case: (case.name, case.files))), key=lambda case: case.name), errors
+    unique = _unique(sorted(cases, key=lambda case: (case.name, case.files)))
+    return Found(sorted(unique, key=lambda case: case.name), errors, [])
 
 
 def kind_of(path: Path) -> str | None:

@@ -13,7 +13,7 @@ import torch
 from monai.data import MetaTensor
 
 from medgen.scans.nifti import check_grid
-from medgen.scans.scan import Scan, ScanError
+from medgen.scans.scan import Reading, Scan, ScanError
 
 SPACE = rb"^space: *(right-anterior-superior|left-anterior-superior|left-posterior-superior|RAS|LAS|LPS)\s*$"
 PACKED = rb"^(encoding: *gz(ip)?|CompressedData *= *True)\s*$"
@@ -21,11 +21,12 @@ DATA_FILE = rb"^(data ?file:|ElementDataFile *=)(?! *LOCAL\s) *(.+?)\s*$"
 FLAGS = re.IGNORECASE | re.MULTILINE
 
 
-def read_itk(path: Path) -> Scan:
+def read_itk(path: Path, reading: Reading | None = None) -> Scan:
     """Read a 3D NRRD (.nrrd) or MetaImage (.mha, .mhd) file; a `ScanError` for anything else.
 
     A NRRD must say its space and directions; a MetaImage without TransformMatrix lies along LPS, as that format defines.
     """
+    reading = reading or Reading()
     try:
         stored = path.read_bytes()
         image = sitk.ReadImage(str(path))
@@ -51,7 +52,7 @@ def read_itk(path: Path) -> Scan:
         raise ScanError(path, "holds NaN or infinite values", "replace them by numbers first")
     image_tensor = MetaTensor(torch.from_numpy(values)[None], affine=torch.from_numpy(affine))
     digest = hashlib.sha256(stored).hexdigest()
-    return Scan(image_tensor, "arbitrary", "", array.dtype, path, digest)
+    return Scan(image_tensor, "arbitrary", "", array.dtype, path, digest, warnings=tuple(reading.warnings))
 
 
 def _check_file(path: Path, stored: bytes) -> bytes:

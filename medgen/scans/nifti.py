@@ -14,17 +14,18 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
-from medgen.scans.scan import Scan, ScanError
+from medgen.scans.scan import Reading, Scan, ScanError
 
 MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  #: by xyzt_units: not said (so mm), metres, mm, microns
 
 
-def read_nifti(path: Path) -> Scan:
+def read_nifti(path: Path, reading: Reading | None = None) -> Scan:
     """Read a 3D NIfTI-1 or -2 file (.nii, .nii.gz) of either byte order.
 
     The sform is the geometry where its code is above 0, else the qform (NIfTI-1 standard, methods 3 and 2). Modality and
     units are unknown to NIfTI. Raises `ScanError` for whatever is not one volume of real numbers on a sound grid.
     """
+    reading = reading or Reading()
     try:
         stored = path.read_bytes()
     except OSError as error:
@@ -61,6 +62,7 @@ def read_nifti(path: Path) -> Scan:
         dtype=np.dtype(np.float32) if scaled else dtype.newbyteorder("="),
         source=path,
         sha256=hashlib.sha256(stored).hexdigest(),
+        warnings=tuple(reading.warnings),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,50 @@ class ScanError(Exception):
         self.path, self.reason, self.remedy = os.fspath(path), reason, remedy
 
 
+class Reading:
+    """How strictly one scan is read, and what was doubtful about it.
+
+    Strict, every doubt is a `ScanError`. Permissive, the doubts that have a name and a stated way out become warnings,
+    which end up in `Scan.warnings`; what has no way out is an error all the same.
+
+    Args:
+        permissive: take the stated way out instead of refusing.
+        four_d: read all volumes of a 4D image (a time series, echoes, b-values) as channels, instead of refusing it.
+    """
+
+    def __init__(self, permissive: bool = False, four_d: bool = False) -> None:
+        self.permissive, self.four_d = permissive, four_d
+        self.warnings: list[str] = []
+
+    def doubt(self, path: str | os.PathLike[str], reason: str, remedy: str, instead: str) -> None:
+        """Refuse the scan, or if `permissive` note what is done `instead` and go on.
+
+        Raises `ScanError`, whose remedy names --permissive too.
+        """
+        if not self.permissive:
+            raise ScanError(path, reason, f"{remedy}, or use --permissive ({instead})")
+        self.note(f"{reason}: {instead}")
+
+    def note(self, warning: str) -> None:
+        """Note what was repaired for certain, or is odd but harmless, once; no patient data."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+
 @dataclass(frozen=True)
 class Scan:
     """A volume with its geometry, its units and where it came from.
 
     Attributes:
         image: (1, X, Y, Z) float32 in physical units (HU for CT, as stored after rescale for MR); its affine maps voxel
-            indices to RAS+ millimetres.
+            indices to RAS+ millimetres. Of a 4D image that was asked for, (T, X, Y, Z).
         units: "HU", "arbitrary", or what the file says (such as "BQML").
         modality: "CT", "MR", "PT" ... or "" where the file does not say.
         dtype: what the file stored, after rescale; what is written back.
         source: file or folder.
         sha256: of the input's bytes, files in sorted order.
         slices: of DICOM, the headers without pixels in the order of Z, for what is derived from them; else empty.
+        warnings: what was repaired, or is accepted though doubtful; without patient data.
     """
 
     image: MetaTensor
@@ -44,9 +75,21 @@ class Scan:
     source: Path
     sha256: str
     slices: tuple[Dataset, ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Voxel size in mm along X, Y and Z."""
         x, y, z = np.linalg.norm(self.image.affine.numpy()[:3, :3], axis=0)
         return float(x), float(y), float(z)
+
+    def volumes(self) -> list[Scan]:
+        """Return the volumes of a 4D scan as scans of their own, in order; of a 3D scan, itself."""
+        if len(self.image) == 1:
+            return [self]
+        depth = self.image.shape[-1]
+        whole = len(self.slices) == depth * len(self.image)
+        return [
+            replace(self, image=MetaTensor(self.image[t : t + 1]), slices=self.slices[t * depth : (t + 1) * depth] if whole else ())
+            for t in range(len(self.image))
+        ]

@@ -29,7 +29,7 @@ def noise(seed: int = 0, shape: tuple[int, ...] = (21, 18, 10)) -> np.ndarray:
 
 def test_outputs_lie_on_the_inputs_grid_with_a_sidecar(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "in/a.nii.gz", noise())
-    cases, _ = find([tmp_path / "in"])
+    cases, _, _ = find([tmp_path / "in"])
     (result,) = run(bundle, cases, Options(tmp_path / "out", uncertainty=True))
     assert result.error is None
     image = nib.load(tmp_path / f"out/a_{bundle.root.name}.nii.gz")
@@ -46,7 +46,7 @@ def test_outputs_lie_on_the_inputs_grid_with_a_sidecar(bundle: Bundle, tmp_path:
 def test_units_do_not_matter(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "in/a.nii.gz", noise().astype(np.float32))
     save(tmp_path / "in/b.nii.gz", noise().astype(np.float32) * 1000)
-    cases, _ = find([tmp_path / "in"])
+    cases, _, _ = find([tmp_path / "in"])
     list(run(bundle, cases, Options(tmp_path / "out")))
     a, b = (np.asarray(nib.load(tmp_path / f"out/{n}_{bundle.root.name}.nii.gz").dataobj) for n in "ab")
     np.testing.assert_allclose(b, a * 1000, rtol=1e-3, atol=1e-2 * b.max())
@@ -57,7 +57,7 @@ def test_a_bad_case_is_reported_and_the_rest_go_on(bundle: Bundle, tmp_path: Pat
         save(tmp_path / f"in/{name}.nii.gz", noise())
     whole = (tmp_path / "in/a.nii.gz").read_bytes()
     (tmp_path / "in/b.nii.gz").write_bytes(whole[: len(whole) // 2])
-    cases, errors = find([tmp_path / "in"])
+    cases, errors, _ = find([tmp_path / "in"])
     results = list(run(bundle, cases, Options(tmp_path / "out")))
     failed = [r.case.name for r in results if r.error] + [Path(e.path).name for e in errors]
     assert len(failed) == 1 and failed[0].startswith("b")
@@ -68,7 +68,7 @@ def test_a_bad_case_is_reported_and_the_rest_go_on(bundle: Bundle, tmp_path: Pat
 
 def test_what_is_done_is_left_alone_unless_told(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "in/a.nii.gz", noise())
-    cases, _ = find([tmp_path / "in"])
+    cases, _, _ = find([tmp_path / "in"])
     options = Options(tmp_path / "out")
     assert next(iter(run(bundle, cases, options))).files
     written = (tmp_path / f"out/a_{bundle.root.name}.nii.gz").stat().st_mtime_ns
@@ -80,7 +80,7 @@ def test_what_is_done_is_left_alone_unless_told(bundle: Bundle, tmp_path: Path) 
 def test_an_output_folder_that_is_a_file_is_an_error_and_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "in/a.nii.gz", noise())
     (tmp_path / "out").write_text("")
-    cases, _ = find([tmp_path / "in"])
+    cases, _, _ = find([tmp_path / "in"])
     (result,) = run(bundle, cases, Options(tmp_path / "out"))
     assert result.error and result.files == ()
 
@@ -88,6 +88,6 @@ def test_an_output_folder_that_is_a_file_is_an_error_and_leaves_nothing(bundle: 
 def test_constant_and_tiny_scans_come_back(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "in/air.nii.gz", np.zeros((9, 9, 9), np.int16))
     save(tmp_path / "in/tiny.nii.gz", noise(shape=(3, 2, 2)))
-    cases, _ = find([tmp_path / "in"])
+    cases, _, _ = find([tmp_path / "in"])
     assert all(result.error is None for result in run(bundle, cases, Options(tmp_path / "out", uncertainty=True)))
     assert not np.asarray(nib.load(tmp_path / f"out/air_{bundle.root.name}.nii.gz").dataobj).any()

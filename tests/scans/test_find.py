@@ -28,7 +28,7 @@ def itk(path: Path) -> Path:
 
 def found(*paths: Path) -> dict[str, Case]:
     """Return the cases by name; any error fails the test."""
-    cases, errors = find(paths)
+    cases, errors, _ = find(paths)
     assert not errors
     return {case.name: case for case in cases}
 
@@ -39,7 +39,7 @@ def test_a_tree_of_all_kinds(tmp_path: Path) -> None:
     save_series(series(), tmp_path / "a dicom")
     (tmp_path / "notes.txt").write_text("nothing")
     (tmp_path / "empty").mkdir()
-    cases, errors = find(tmp_path)
+    cases, errors, _ = find(tmp_path)
     assert not errors
     assert [(case.name, case.kind, len(case.files)) for case in cases] == [
         ("C", "nifti", 1), ("a_dicom", "dicom", 5), ("b", "nifti", 1), ("d", "nrrd", 1),
@@ -135,11 +135,11 @@ def test_names_are_unique_and_safe(tmp_path: Path) -> None:
     for name in ("x/scan.nii", "y/scan.nii", "y/scan.nii.gz", "y/y_scan-2.nii", "x_scan.nii", "y/SCAN.nii", "z/ä b:c?*.nii"):
         nifti(tmp_path / name)
     itk(tmp_path / "y/scan.mha")
-    cases, _ = find(tmp_path)
+    cases, _, _ = find(tmp_path)
     names = [case.name for case in cases]
     assert len({name.lower() for name in names}) == len(names) == 8  # some disks do not tell case
     assert names == sorted(names) and all(re.fullmatch(r"[\w+-][\w.+-]*", name) for name in names)
-    assert find(tmp_path) == (cases, [])
+    assert find(tmp_path) == (cases, [], [])
 
 
 def test_names_say_nothing_of_the_patient(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_errors_are_returned_not_raised(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("nothing")
     good = nifti(tmp_path / "a.nii")
-    cases, errors = find([tmp_path / "absent", tmp_path / "empty", good, tmp_path / "notes.txt"])
+    cases, errors, _ = find([tmp_path / "absent", tmp_path / "empty", good, tmp_path / "notes.txt"])
     assert [case.name for case in cases] == ["a"]
     assert [(Path(error.path).name, error.reason) for error in errors] == [
         ("absent", "there is no such file or folder"),

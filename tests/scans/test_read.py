@@ -25,7 +25,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_file_its_folder_and_its_case_give_the_same(name: str, tmp_path: Path) -> None:
     WRITERS[name](tmp_path / name)
-    (case,), _ = find(tmp_path)
+    (case,), _, _ = find(tmp_path)
     for place in (tmp_path / name, tmp_path, case):
         scan = read(place)
         assert_phantom(scan, AFFINE, (4, 5, 6), tolerance=1e-3)

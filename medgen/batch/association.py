@@ -1,0 +1,91 @@
+"""One association with a PACS (PS3.8): open it as asked, release it, and put what goes wrong into one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom import uid as uids
+from pydicom.dataset import Dataset
+
+EXTRA = "pip install medgen[dicom]"
+SUCCESS = 0x0000
+
+
+class PacsError(Exception):
+    """A PACS cannot be reached or says no: which one, what is wrong, what to do, in one line without patient data."""
+
+
+@dataclass(frozen=True)
+class Pacs:
+    """A PACS and how to call it. A user name and password come from MEDGEN_PACS_USER and MEDGEN_PACS_PASSWORD only."""
+
+    host: str
+    port: int
+    called: str  #: the PACS's AE title
+    calling: str = "MEDGEN"  #: this side's AE title
+    timeout: float = 30.0  #: seconds without an answer
+
+    def __str__(self) -> str:
+        """Return the address, for messages."""
+        return f"{self.called} at {self.host}:{self.port}"
+
+
+@contextmanager
+def associated(
+    pacs: Pacs, contexts: Sequence[tuple[str, Sequence[str]]], roles: Sequence[Any] = (), handlers: Sequence[Any] = ()
+) -> Iterator[Any]:
+    """Open an association and release it; a `PacsError` where the PACS is not there or refuses."""
+    try:
+        from pynetdicom import AE
+        from pynetdicom.pdu_primitives import UserIdentityNegotiation
+    except ImportError:
+        raise PacsError(f"talking to a PACS needs pynetdicom; {EXTRA}") from None
+    try:
+        ae = AE(ae_title=pacs.calling)
+        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = pacs.timeout
+        for kind, syntaxes in contexts:
+            ae.add_requested_context(kind, list(syntaxes))
+        negotiation = list(roles)
+        user, password = os.environ.get("MEDGEN_PACS_USER"), os.environ.get("MEDGEN_PACS_PASSWORD", "")
+        if user:
+            who = UserIdentityNegotiation()
+            who.user_identity_type, who.primary_field = (2 if password else 1), user.encode()
+            if password:
+                who.secondary_field = password.encode()
+            negotiation.append(who)
+        association = ae.associate(
+            pacs.host, pacs.port, ae_title=pacs.called, ext_neg=negotiation, evt_handlers=list(handlers)
+        )
+    except OSError as error:
+        raise PacsError(f"{pacs} cannot be reached ({error.strerror}); check host, port and firewall") from None
+    except (ValueError, TypeError):
+        raise PacsError(f"{pacs}: not an address, or an AE title of more than 16 characters; check the options") from None
+    if not association.is_established:
+        if association.is_rejected:
+            raise PacsError(f"{pacs} refused the association; check the AE titles, its list of known AEs, and the user")
+        if association.acceptor.primitive is None:
+            raise PacsError(f"{pacs} cannot be reached; check host, port and firewall")
+        raise PacsError(f"{pacs} does not take {names(contexts[0][0], contexts[0][1][0])}; allow it there")
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def check(pacs: Pacs, status: Dataset, what: str, warn_is_fine: bool = False) -> None:
+    """Raise a `PacsError` that `what` went wrong, unless the status is success (or, if that is fine, a warning)."""
+    code = status.get("Status")
+    if code is None:
+        raise PacsError(f"{pacs} {what}: it broke off or fell silent; check that it knows the AE title {pacs.calling}")
+    if code != SUCCESS and not (warn_is_fine and 0xB000 <= code <= 0xBFFF):
+        raise PacsError(f"{pacs} {what}: status 0x{code:04X}; look into its log")
+
+
+def names(*wanted: str) -> str:
+    """Return what UIDs stand for, such as "CT Image Storage as Explicit VR Little Endian"."""
+    return " as ".join(uids.UID(uid).name for uid in wanted)

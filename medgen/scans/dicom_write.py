@@ -1,0 +1,224 @@
+"""A derived DICOM series that a PACS accepts: on the source's own grid, in its study, marked for what it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.valuerep import format_number_as_ds
+
+from medgen import __version__
+from medgen.scans.dicom_derived import SMOOTHING, Code, Maker, carried, describe, identity, uid
+from medgen.scans.scan import Scan, ScanError
+
+STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage}
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+#: How radiology looks at a volume, by the axis that its slices run along: axis codes of columns, rows and slices.
+PLANES = {"S": "LPS", "I": "LPS", "A": "LIP", "P": "LIP", "L": "PIR", "R": "PIR"}
+#: Image Type value 3 of MR (PS3.3 C.8.3.1.1.1) that a restored image keeps; others become OTHER.
+MR_TYPES = ("DENSITY MAP", "DIFFUSION MAP", "IMAGE ADDITION", "MODULUS SUBTRACT", "MPR", "OTHER", "PHASE MAP",
+            "PHASE SUBTRACT", "PROJECTION IMAGE", "T1 MAP", "T2 MAP", "VELOCITY MAP")  # fmt: skip
+
+
+def write_dicom(
+    folder: Path, array: np.ndarray, like: Scan, *, description: str, maker: Maker, derivation: Code = SMOOTHING,
+    synthetic: bool = False, modality: str = "", now: datetime | None = None,
+) -> None:  # fmt: skip
+    """Write `array` (X, Y, Z), in the units of `like`, as a series of CT or MR images, whole or not at all.
+
+    A scan that was read from DICOM stays in its study, patient and frame of reference, and each image names the one that
+    it was made from; a scan without headers (NIfTI, NRRD) gets a nameless patient, and slices turned as radiology looks
+    at them. The 16 bits hold the source's own rescale where the values fit, else the smallest step that spans them: a
+    value comes back within half a step.
+
+    Args:
+        folder: is made, or replaced where it holds nothing but such a series.
+        description: what was done, in ASCII; the series description ends with RESEARCH USE ONLY.
+        derivation: a code of PS3.16 CID 7203.
+        synthetic: marks Synthetic Data (0008,001C), and leaves out the source's acquisition.
+        modality: "CT" or "MR"; by default that of `like`.
+
+    Raises `ScanError` for another modality, another shape, NaN or infinite values, or a folder that cannot be written to.
+    """
+    modality = modality or like.modality
+    if modality not in STORAGE:
+        raise ScanError(folder, f"its modality is {modality or 'unknown'}, not CT or MR", "write NIfTI instead")
+    if tuple(array.shape) != tuple(like.image.shape[1:]):
+        raise ScanError(folder, f"its shape {array.shape} is not the input's {tuple(like.image.shape[1:])}", "this is a bug")
+    if not np.isfinite(array).all():
+        raise ScanError(folder, "would hold NaN or infinite values", "check the input for extreme values")
+    now = now or datetime.now()
+    affine = LPS @ like.image.affine.numpy().astype(float)
+    if not like.slices:
+        array, affine = _as_seen(array, affine)
+    slope, intercept, dtype = _rescale(array, like, modality)
+    low, high = (float(np.percentile(array[::2, ::2, ::2], q)) for q in (1, 99))
+    series_uid, frame_uid = generate_uid(prefix=None), uid(like.sha256, "frame")
+    one_to_one = len(like.slices) == array.shape[2]
+    with whole_folder(folder) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+        for z in range(array.shape[2]):
+            source = like.slices[z if one_to_one else z * len(like.slices) // array.shape[2]] if like.slices else None
+            acquired = not synthetic and modality == like.modality
+            ds = identity(like) if source is None else carried(source, acquired)
+            ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID = STORAGE[modality], generate_uid(prefix=None), series_uid
+            ds.Modality, ds.InstanceNumber = modality, z + 1
+            ds.SeriesNumber = 1000 + int((source or Dataset()).get("SeriesNumber") or 0)
+            ds.FrameOfReferenceUID = ds.get("FrameOfReferenceUID") or frame_uid
+            ds.StudyInstanceUID = ds.get("StudyInstanceUID") or uid(like.sha256, "study")
+            sources = [] if source is None else [source] if one_to_one else list(like.slices)
+            describe(ds, sources, source, description=description, maker=maker, derivation=derivation,
+                     synthetic=synthetic, now=now)  # fmt: skip
+            _add_modality(ds, source, modality)
+            _add_place(ds, source if one_to_one else None, affine, z, array.shape)
+            _add_window(ds, source if modality == like.modality else None, low, high)
+            if modality == "CT" or (slope, intercept) != (1, 0):
+                ds.RescaleSlope, ds.RescaleIntercept = format_number_as_ds(slope), format_number_as_ds(intercept)
+                ds.RescaleType = "HU" if modality == "CT" else "US"
+            stored = np.rint((array[..., z].T.astype(np.float64) - intercept) / slope)
+            _add_pixels(ds, np.clip(stored, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype))
+            save(ds, temporary / f"{z + 1:04}.dcm")
+
+
+def save(ds: Dataset, path: Path) -> None:
+    """Write one object as a DICOM file, explicit VR little endian."""
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.ImplementationVersionName = f"MEDGEN_{__version__}"[:16]
+    try:
+        pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ScanError(path, f"its headers cannot be written ({type(error).__name__})", "write NIfTI instead") from None
+
+
+@contextmanager
+def whole_folder(folder: Path, name: str = r"\d+\.dcm") -> Iterator[Path]:
+    """Give a new folder to fill, which takes the place of `folder` when all went well, and vanishes otherwise.
+
+    Raises `ScanError` where `folder` is a file, holds anything not called `name` (a regular expression), or for any
+    `OSError` on the way.
+    """
+    temporary = old = None
+    try:
+        if folder.exists() and any(not re.fullmatch(name, path.name) for path in folder.iterdir()):
+            raise ScanError(folder, "is there already and holds other files", "choose another output folder")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".part_", dir=folder.parent))
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o777 & ~mask)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=".old_", dir=folder.parent))
+            folder.rename(old / "series")
+        temporary.rename(folder)
+    except OSError as error:
+        raise ScanError(folder, f"cannot be written ({error.strerror})", "free space or choose another output folder") from None
+    finally:
+        for leftover in (temporary, old):
+            if leftover is not None:
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _as_seen(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn and flip a volume so that its slices lie as radiology looks at them; affines in LPS."""
+    ras = LPS @ affine
+    wanted = nib.orientations.axcodes2ornt(PLANES[nib.aff2axcodes(ras)[2]])
+    turn = nib.orientations.ornt_transform(nib.io_orientation(ras), wanted)
+    turned = nib.orientations.apply_orientation(array, turn)
+    return turned, LPS @ ras @ nib.orientations.inv_ornt_aff(turn, array.shape)
+
+
+def _rescale(array: np.ndarray, like: Scan, modality: str) -> tuple[float, float, np.dtype]:
+    """Return slope, intercept and the 16-bit type that hold all values (PS3.3 C.11.1)."""
+    low, high = float(array.min()), float(array.max())
+    rescales = {(float(s.get("RescaleSlope") or 1), float(s.get("RescaleIntercept") or 0)) for s in like.slices}
+    slope, intercept = rescales.pop() if len(rescales) == 1 and modality == like.modality else (1.0, 0.0)
+    if np.dtype(like.dtype).kind in "iu" or slope != 1:
+        for start in (intercept, float(np.floor(low))):
+            bottom, top = (int(np.rint((value - start) / slope)) for value in sorted((low, high), reverse=slope < 0))
+            for dtype in (np.dtype("<u2"), np.dtype("<i2")):
+                if np.iinfo(dtype).min <= bottom and top <= np.iinfo(dtype).max:
+                    return slope, start, dtype
+    intercept = float(format_number_as_ds(low))
+    slope = float(format_number_as_ds((high - low) / 65535 * (1 + 1e-8))) if high > low else 1.0
+    return slope, intercept, np.dtype("<u2")
+
+
+def _add_modality(ds: Dataset, source: Dataset | None, modality: str) -> None:
+    """Add ImageType, and what the CT and MR Image modules (PS3.3 C.8.2.1, C.8.3.1) ask for and the source lacks."""
+    kind = [str(value) for value in (source or Dataset()).get("ImageType") or []]
+    third = kind[2] if len(kind) > 2 else ""
+    ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "CT" else third if third in MR_TYPES else "OTHER"]
+    required: dict[str, object] = {"KVP": None}
+    if modality == "MR":
+        required = {"ScanningSequence": "RM", "SequenceVariant": "NONE", "ScanOptions": None, "MRAcquisitionType": None,
+                    "RepetitionTime": None, "EchoTime": None, "EchoTrainLength": None}  # fmt: skip
+        if "IR" in (ds.get("ScanningSequence") or []):
+            required["InversionTime"] = None
+    for keyword, value in required.items():
+        if keyword not in ds or (value is not None and not ds.get(keyword)):
+            setattr(ds, keyword, value)
+    ds.AcquisitionNumber = None
+
+
+def _add_place(ds: Dataset, source: Dataset | None, affine: np.ndarray, z: int, shape: tuple[int, ...]) -> None:
+    """Add the image plane (PS3.3 C.7.6.2): in the source's own digits where it lies there, else from the affine (LPS)."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    x = affine[:3, 0] / spacing[0]
+    y = affine[:3, 1] - (affine[:3, 1] @ x) * x
+    values = {
+        "ImagePositionPatient": affine[:3, 3] + z * affine[:3, 2],
+        "ImageOrientationPatient": np.concatenate([x, y / np.linalg.norm(y)]),
+        "PixelSpacing": spacing[[1, 0]],
+    }
+    for keyword, value in values.items():
+        tolerance = max(0.05, 0.01 * spacing[2]) if keyword == "ImagePositionPatient" else 2e-3
+        own = None if source is None else source.get(keyword)
+        digits = None
+        if own is not None and np.abs(np.array(own, dtype=float) - value).max() <= tolerance:
+            digits = [str(v) if len(str(v)) <= 16 else format_number_as_ds(float(v)) for v in own]
+        setattr(ds, keyword, digits or [format_number_as_ds(float(v) + 0.0) for v in value])
+    ds.SliceThickness = ds.get("SliceThickness") or format_number_as_ds(float(spacing[2]))
+    if ds.Modality == "MR":
+        ds.SpacingBetweenSlices = format_number_as_ds(float(spacing[2]))
+
+
+def _add_window(ds: Dataset, source: Dataset | None, low: float, high: float) -> None:
+    """Add the source's window (PS3.3 C.11.2.1.2), or one from the 1st to the 99th percentile."""
+    centre, width = (None, None) if source is None else (source.get("WindowCenter"), source.get("WindowWidth"))
+    try:
+        widths, centres = np.atleast_1d(np.array(width, float)), np.atleast_1d(np.array(centre, float))
+        usable = widths.shape == centres.shape and bool((widths >= 1).all()) and bool(np.isfinite(centres).all())
+    except (TypeError, ValueError):
+        usable = False
+    if usable and (source or Dataset()).get("VOILUTFunction", "LINEAR") in ("LINEAR", "LINEAR_EXACT", "", None):
+        ds.WindowCenter = [format_number_as_ds(float(value)) for value in centres]
+        ds.WindowWidth = [format_number_as_ds(float(value)) for value in widths]
+        return
+    span = high - low if high > low else 1.0
+    ds.WindowCenter, ds.WindowWidth = format_number_as_ds((low + high) / 2), format_number_as_ds(max(span, 1e-6))
+    if span < 1:
+        ds.VOILUTFunction = "LINEAR_EXACT"  # LINEAR cannot be narrower than 1
+
+
+def _add_pixels(ds: Dataset, stored: np.ndarray) -> None:
+    """Add the pixels (rows, columns), 16 bits (PS3.3 C.7.6.3)."""
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.Rows, ds.Columns = stored.shape
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
+    ds.PixelRepresentation = int(stored.dtype.kind == "i")
+    ds.PixelData = stored.tobytes()
+    ds["PixelData"].VR = "OW"
