@@ -17,6 +17,9 @@ app = typer.Typer(
 )
 
 Device = Annotated[Optional[str], typer.Option(help="cpu, cuda or cuda:N; CUDA where there is one by default.")]
+Permissive = Annotated[
+    bool, typer.Option("--permissive", help="take doubtful scans where there is a way out, with a warning")
+]
 
 
 def _fail(message: str) -> typer.Exit:
@@ -27,7 +30,7 @@ def _fail(message: str) -> typer.Exit:
 def _console():  # type: ignore[no-untyped-def]
     from rich.console import Console
 
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 @app.command()
@@ -63,6 +66,58 @@ def info(bundle: str) -> None:
 
 
 @app.command()
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
+    permissive: Permissive = False,
+    show_patient: Annotated[bool, typer.Option("--show-patient", help="also tell who it is")] = False,
+    json_rows: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
+) -> None:
+    """Show what is there: series, geometry, units, and what would be refused. Example: medgen inspect scans/
+
+    Every scan is read to its last voxel. Exit code 1 where one is refused.
+    """
+    import json
+
+    from medgen.batch.inspect import inspect as look
+    from medgen.batch.inspect import table
+    from medgen.scans import find
+
+    cases, errors, skipped = find(paths, four_d=True)
+    rows = list(look(cases, permissive=permissive, show_patient=show_patient))
+    if json_rows:
+        print(json.dumps({"scans": rows, "errors": [str(error) for error in errors], "skipped": skipped}, indent=2))
+    else:
+        console = _console()
+        table(rows, console)
+        for line in (*(f"refused: {error}" for error in errors), *(f"skipped: {line}" for line in skipped)):
+            console.print(line, markup=False)
+    raise typer.Exit(1 if errors or any("problem" in row for row in rows) else 0)
+
+
+@app.command()
+def convert(
+    paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the NIfTI files")],
+    permissive: Permissive = False,
+    four_d: Annotated[bool, typer.Option("--4d", help="write a series of volumes as one 4D file")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
+) -> None:
+    """Convert scans to NIfTI, one file a volume, with a JSON sidecar. Example: medgen convert dicom/ -o nifti/"""
+    from medgen.batch.progress import follow_conversion, prepare_output
+    from medgen.bundles import BundleError
+    from medgen.scans import find
+
+    found = find(paths, four_d=True)
+    try:
+        prepare_output(output)
+    except BundleError as error:
+        raise _fail(str(error)) from None
+    failed = follow_conversion(found, output, _console(), permissive, four_d, overwrite, json_lines)
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
 def run(
     bundle: Annotated[str, typer.Argument(help="a bundle's name (medgen bundles) or folder")],
     paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
@@ -72,6 +127,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
     format: Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")] = "nifti",
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
+    permissive: Permissive = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
 ) -> None:
@@ -88,7 +144,7 @@ def run(
         cases, errors, _ = find(paths)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
-        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify)
+        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive)
         console = _console()
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, console)

@@ -10,9 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from medgen.batch.convert import convert
 from medgen.batch.run import Options, outputs, run, voxels_a_second
 from medgen.bundles import Bundle, BundleError
-from medgen.scans import Case, ScanError, read
+from medgen.scans import Case, Found, ScanError, read
 
 
 def prepare_output(folder: Path) -> None:
@@ -32,7 +33,7 @@ def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Op
     failed, seconds, memory = len(errors), 0.0, 0.0
     for case in cases:
         try:
-            scan = read(case)
+            scan = read(case, permissive=options.permissive)
         except ScanError as error:
             console.print(f"would fail: {error}")
             failed += 1
@@ -57,9 +58,7 @@ def follow(
     """Run all cases, show how it goes, and return how many failed."""
     failures = [str(error) for error in errors]
     written = skipped = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hide = json_lines or not console.is_terminal
-    with Progress(*columns, console=console, disable=hide, transient=True) as bar:
+    with _bar(console, json_lines) as bar:
         task = bar.add_task(cases[0].name, total=len(cases))
         for number, result in enumerate(run(bundle, cases, options), start=1):
             following = cases[number].name if number < len(cases) else "writing"
@@ -70,11 +69,14 @@ def follow(
             skipped += not result.files and not result.error
             if json_lines:
                 files = [str(path) for path in result.files]
-                print(json.dumps({"case": result.case.name, "files": files, "seconds": result.seconds, "error": result.error}))
+                about = {"seconds": result.seconds, "error": result.error, "warnings": result.warnings}
+                print(json.dumps({"case": result.case.name, "files": files, **about}))
             elif result.files:
                 console.print(f"[{number}/{len(cases)}] {result.case.name}: {result.seconds:.1f} s -> {result.files[0]}", markup=False)
             elif result.error:
                 console.print(f"[{number}/{len(cases)}] failed: {result.error}", markup=False)
+            for warning in result.warnings if not json_lines else ():
+                console.print(f"{result.case.name}: warning: {warning}", markup=False)
     if not json_lines:
         for error in errors:
             console.print(f"failed: {error}", markup=False)
@@ -83,3 +85,39 @@ def follow(
         notes += [f"{len(failures)} failed"] if failures else []
         console.print(", ".join(notes), markup=False)
     return len(failures)
+
+
+def follow_conversion(
+    found: Found, output: Path, console: Console, permissive: bool, four_d: bool, overwrite: bool, json_lines: bool
+) -> int:
+    """Convert all cases to NIfTI, say for each what became of it, and return how many were refused."""
+    refused = [str(error) for error in found.errors]
+    written = kept = 0
+    with _bar(console, json_lines) as bar:
+        task = bar.add_task("converting", total=len(found.cases))
+        for result in convert(found.cases, output, permissive=permissive, four_d=four_d, overwrite=overwrite):
+            bar.update(task, advance=1, description=result.case.name)
+            if result.error:
+                refused.append(result.error)
+            written += len(result.files)
+            kept += not result.files and not result.error
+            if json_lines:
+                about = {"files": [str(path) for path in result.files], "error": result.error, "warnings": result.warnings}
+                print(json.dumps({"case": result.case.name, **about}))
+                continue
+            if result.files:
+                more = f" and {len(result.files) - 1} more" if len(result.files) > 1 else ""
+                console.print(f"{result.case.name} -> {result.files[0]}{more}", markup=False)
+            for warning in result.warnings:
+                console.print(f"{result.case.name}: warning: {warning}", markup=False)
+    if not json_lines:
+        for line in (*(f"skipped: {line}" for line in found.skipped), *(f"refused: {line}" for line in refused)):
+            console.print(line, markup=False)
+        already = f", {kept} scans were there already (--overwrite does them again)" if kept else ""
+        console.print(f"{written} files written to {output}{already}, {len(refused)} scans refused", markup=False)
+    return len(refused)
+
+
+def _bar(console: Console, json_lines: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=json_lines or not console.is_terminal, transient=True)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +15,12 @@ import torch
 from monai.data import MetaTensor
 from torch import Tensor
 
-from medgen import __version__
+from medgen.batch.sidecar import describe, versions, write_json
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, ScanError, read, write_nifti
 from medgen.scans.deidentify import Deidentifier
 from medgen.scans.dicom_derived import Maker
 from medgen.scans.dicom_write import write_dicom
-
-LIBRARIES = ("monai", "torch", "numpy", "nibabel", "pydicom", "simpleitk")
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,7 @@ class Options:
     seed: int = 0
     format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
     deidentify: bool = False  #: no header and no file name of the input is told
+    permissive: bool = False  #: scans with doubts that have a way out are taken, with a warning
 
     def is_dicom(self, case: Case) -> bool:
         """Return whether the restored scan is written as a DICOM series."""
@@ -53,6 +49,7 @@ class Result:
     files: tuple[Path, ...] = ()
     seconds: float = 0.0
     error: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]:
@@ -102,12 +99,13 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
         if case not in todo:
             yield Result(case)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        ahead = [reader.submit(read, case) for case in todo[:1]]
+        ahead = [reader.submit(read, case, permissive=options.permissive) for case in todo[:1]]
         written: Future[Result] | None = None
         for number, case in enumerate(todo):
             started = time.perf_counter()
             reading = ahead.pop()
-            ahead.extend(reader.submit(read, following) for following in todo[number + 1 : number + 2])
+            following = todo[number + 1 : number + 2]
+            ahead.extend(reader.submit(read, case, permissive=options.permissive) for case in following)
             try:
                 scan = reading.result()
                 scan = scan if deidentifier is None else deidentifier.scan(scan)
@@ -148,15 +146,10 @@ def _write(bundle: Bundle, case: Case, scan: Scan, images: dict[str, np.ndarray]
         for key, array in images.items():
             dtype = np.dtype(np.float32) if key else None
             write_nifti(files[key], array, scan, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
-        sidecar = json.dumps(_sidecar(bundle, scan, files, options, seconds), indent=2) + "\n"
-        temporary = files["json"].with_suffix(".json.part")
-        temporary.write_text(sidecar)
-        os.replace(temporary, files["json"])
+        write_json(files["json"], _sidecar(bundle, scan, files, options, seconds))
     except ScanError as error:
         return Result(case, error=str(error))
-    except OSError as error:
-        return Result(case, error=f"{files['json']}: cannot be written ({error.strerror}); choose another output folder")
-    return Result(case, tuple(files.values()), seconds)
+    return Result(case, tuple(files.values()), seconds, warnings=scan.warnings)
 
 
 def _write_series(bundle: Bundle, case: Case, folder: Path, array: np.ndarray, scan: Scan) -> None:
@@ -180,14 +173,12 @@ def _sidecar(bundle: Bundle, scan: Scan, files: dict[str, Path], options: Option
         "bundle_version": bundle.metadata.get("version"),
         "weights_sha256": bundle.metadata.get("weights_sha256"),
         "input_sha256": None if options.deidentify else scan.sha256,
-        "units": scan.units,
-        "modality": scan.modality,
+        **describe(scan),
         "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},
         "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed},
         "device": str(bundle.device),
         "seconds": round(seconds, 2),
-        "medgen": __version__,
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": versions(),
     }
 
 
