@@ -13,7 +13,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from medgen import __version__
-from medgen.scans.dicom_derived import TYPE_2, coded, uid
+from medgen.scans.dicom_carried import TYPE_2
+from medgen.scans.dicom_derived import coded, uid
 from medgen.scans.scan import Scan, ScanError
 
 #: Table E.1-1 as dicom-anonymizer names its editions; the newest that this version has is taken.

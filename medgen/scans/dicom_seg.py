@@ -15,10 +15,11 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from pydicom.valuerep import format_number_as_ds
 
 from medgen import __version__
-from medgen.scans.dicom_derived import TYPE_2, Code, Maker, carried, describe, plain, uid
+from medgen.scans.dicom_carried import TYPE_2, carried
+from medgen.scans.dicom_derived import Code, Maker, describe, uid
+from medgen.scans.dicom_values import as_ds, plain, value
 from medgen.scans.scan import Scan, ScanError
 
 TISSUE: Code = ("85756007", "SCT", "Tissue")
@@ -89,7 +90,7 @@ def write_seg(
                 segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
                 segment_descriptions=described,
                 series_instance_uid=generate_uid(prefix=None),
-                series_number=2000 + int(like.slices[0].get("SeriesNumber") or 0),
+                series_number=2000 + int(value(like.slices[0], "SeriesNumber") or 0) % 10**6,
                 sop_instance_uid=generate_uid(prefix=None),
                 instance_number=1,
                 manufacturer="medgen",
@@ -111,7 +112,7 @@ def _whole(source: Dataset, like: Scan) -> Dataset:
     for keyword in TYPE_2:
         if keyword not in ds:
             setattr(ds, keyword, None)
-    ds.SliceThickness = ds.get("SliceThickness") or format_number_as_ds(like.spacing[2])
+    ds.SliceThickness = ds.get("SliceThickness") or as_ds(like.spacing[2])
     ds.FrameOfReferenceUID = ds.get("FrameOfReferenceUID") or uid(like.sha256, "frame")
     return ds
 

@@ -17,10 +17,11 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
-from pydicom.valuerep import format_number_as_ds
 
 from medgen import __version__
-from medgen.scans.dicom_derived import SMOOTHING, Code, Maker, carried, describe, identity, uid
+from medgen.scans.dicom_carried import carried
+from medgen.scans.dicom_derived import SMOOTHING, Code, Maker, describe, identity, uid
+from medgen.scans.dicom_values import as_ds, value
 from medgen.scans.scan import Scan, ScanError
 
 STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage}
@@ -75,7 +76,7 @@ def write_dicom(
             ds = identity(like) if source is None else carried(source, acquired)
             ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID = STORAGE[modality], generate_uid(prefix=None), series_uid
             ds.Modality, ds.InstanceNumber = modality, z + 1
-            ds.SeriesNumber = 1000 + int((source or Dataset()).get("SeriesNumber") or 0)
+            ds.SeriesNumber = 1000 + int(value(source, "SeriesNumber") or 0) % 10**6
             ds.FrameOfReferenceUID = ds.get("FrameOfReferenceUID") or frame_uid
             ds.StudyInstanceUID = ds.get("StudyInstanceUID") or uid(like.sha256, "study")
             sources = [] if source is None else [source] if one_to_one else list(like.slices)
@@ -85,7 +86,7 @@ def write_dicom(
             _add_place(ds, source if one_to_one else None, affine, z, array.shape)
             _add_window(ds, source if modality == like.modality else None, low, high)
             if modality == "CT" or (slope, intercept) != (1, 0):
-                ds.RescaleSlope, ds.RescaleIntercept = format_number_as_ds(slope), format_number_as_ds(intercept)
+                ds.RescaleSlope, ds.RescaleIntercept = as_ds(slope), as_ds(intercept)
                 ds.RescaleType = "HU" if modality == "CT" else "US"
             stored = np.rint((array[..., z].T.astype(np.float64) - intercept) / slope)
             _add_pixels(ds, np.clip(stored, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype))
@@ -152,15 +153,14 @@ def _rescale(array: np.ndarray, like: Scan, modality: str) -> tuple[float, float
             for dtype in (np.dtype("<u2"), np.dtype("<i2")):
                 if np.iinfo(dtype).min <= bottom and top <= np.iinfo(dtype).max:
                     return slope, start, dtype
-    intercept = float(format_number_as_ds(low))
-    slope = float(format_number_as_ds((high - low) / 65535 * (1 + 1e-8))) if high > low else 1.0
+    intercept = float(as_ds(low))
+    slope = float(as_ds((high - low) / 65535 * (1 + 1e-8))) if high > low else 1.0
     return slope, intercept, np.dtype("<u2")
 
 
 def _add_modality(ds: Dataset, source: Dataset | None, modality: str) -> None:
     """Add ImageType, and what the CT and MR Image modules (PS3.3 C.8.2.1, C.8.3.1) ask for and the source lacks."""
-    kind = [str(value) for value in (source or Dataset()).get("ImageType") or []]
-    third = kind[2] if len(kind) > 2 else ""
+    third = "".join((value(source, "ImageType") or [])[2:3])
     ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL" if modality == "CT" else third if third in MR_TYPES else "OTHER"]
     required: dict[str, object] = {"KVP": None}
     if modality == "MR":
@@ -168,9 +168,9 @@ def _add_modality(ds: Dataset, source: Dataset | None, modality: str) -> None:
                     "RepetitionTime": None, "EchoTime": None, "EchoTrainLength": None}  # fmt: skip
         if "IR" in (ds.get("ScanningSequence") or []):
             required["InversionTime"] = None
-    for keyword, value in required.items():
-        if keyword not in ds or (value is not None and not ds.get(keyword)):
-            setattr(ds, keyword, value)
+    for keyword, default in required.items():
+        if keyword not in ds:
+            setattr(ds, keyword, default)
     ds.AcquisitionNumber = None
 
 
@@ -184,32 +184,25 @@ def _add_place(ds: Dataset, source: Dataset | None, affine: np.ndarray, z: int, 
         "ImageOrientationPatient": np.concatenate([x, y / np.linalg.norm(y)]),
         "PixelSpacing": spacing[[1, 0]],
     }
-    for keyword, value in values.items():
+    for keyword, numbers in values.items():
         tolerance = max(0.05, 0.01 * spacing[2]) if keyword == "ImagePositionPatient" else 2e-3
-        own = None if source is None else source.get(keyword)
-        digits = None
-        if own is not None and np.abs(np.array(own, dtype=float) - value).max() <= tolerance:
-            digits = [str(v) if len(str(v)) <= 16 else format_number_as_ds(float(v)) for v in own]
-        setattr(ds, keyword, digits or [format_number_as_ds(float(v) + 0.0) for v in value])
-    ds.SliceThickness = ds.get("SliceThickness") or format_number_as_ds(float(spacing[2]))
+        own = value(source, keyword)
+        near = own is not None and np.abs(np.array(own, dtype=float) - numbers).max() <= tolerance
+        setattr(ds, keyword, list(own) if near else [as_ds(float(number)) for number in numbers])
+    ds.SliceThickness = ds.get("SliceThickness") or as_ds(float(spacing[2]))
     if ds.Modality == "MR":
-        ds.SpacingBetweenSlices = format_number_as_ds(float(spacing[2]))
+        ds.SpacingBetweenSlices = as_ds(float(spacing[2]))
 
 
 def _add_window(ds: Dataset, source: Dataset | None, low: float, high: float) -> None:
     """Add the source's window (PS3.3 C.11.2.1.2), or one from the 1st to the 99th percentile."""
-    centre, width = (None, None) if source is None else (source.get("WindowCenter"), source.get("WindowWidth"))
-    try:
-        widths, centres = np.atleast_1d(np.array(width, float)), np.atleast_1d(np.array(centre, float))
-        usable = widths.shape == centres.shape and bool((widths >= 1).all()) and bool(np.isfinite(centres).all())
-    except (TypeError, ValueError):
-        usable = False
-    if usable and (source or Dataset()).get("VOILUTFunction", "LINEAR") in ("LINEAR", "LINEAR_EXACT", "", None):
-        ds.WindowCenter = [format_number_as_ds(float(value)) for value in centres]
-        ds.WindowWidth = [format_number_as_ds(float(value)) for value in widths]
+    centres, widths = (np.atleast_1d(np.array(value(source, f"Window{which}"), float)) for which in ("Center", "Width"))
+    usable = widths.shape == centres.shape and bool((widths >= 1).all())  # of nothing, numpy makes NaN
+    if usable and value(source, "VOILUTFunction") in ("LINEAR", "LINEAR_EXACT", None):
+        ds.WindowCenter, ds.WindowWidth = ([as_ds(float(number)) for number in numbers] for numbers in (centres, widths))
         return
     span = high - low if high > low else 1.0
-    ds.WindowCenter, ds.WindowWidth = format_number_as_ds((low + high) / 2), format_number_as_ds(max(span, 1e-6))
+    ds.WindowCenter, ds.WindowWidth = as_ds((low + high) / 2), as_ds(max(span, 1e-6))
     if span < 1:
         ds.VOILUTFunction = "LINEAR_EXACT"  # LINEAR cannot be narrower than 1
 
