@@ -1,160 +1,218 @@
-"""Strict assembly of one DICOM series of single-frame images into one volume."""
+"""Strict assembly of one DICOM series, of single-frame, multi-frame or mosaic images, into a volume."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from io import BytesIO
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import torch
 from monai.data import MetaTensor
-from pydicom.dataset import Dataset
 
+from medgen.scans.dicom_frames import Frame, frames_of
+from medgen.scans.dicom_geometry import geometry
+from medgen.scans.dicom_header import Instance, open_instance, text, whole
+from medgen.scans.dicom_pixels import BOMB, RATIO, check_kind, declared, pixels
+from medgen.scans.dicom_rescale import Convert, converters
+from medgen.scans.dicom_volumes import APART, series, volumes
 from medgen.scans.scan import Reading, Scan, ScanError
 
-CODECS = "pip install medgen[codecs] (pylibjpeg, pylibjpeg-libjpeg, pylibjpeg-openjpeg)"
+PARTS = "give one volume a folder"
 
 
-def read_series(files: Sequence[Path], reading: Reading | None = None) -> Scan:
-    """Read the slices of one series into a volume, sorted along their normal by ImagePositionPatient alone.
+def read_series(
+    files: Sequence[Path],
+    reading: Reading | None = None,
+    parts: Mapping[Path, Sequence[int]] | None = None,
+    known: Iterable[Instance] = (),
+) -> Scan:
+    """Read the frames of one series into a volume, sorted along their normal by ImagePositionPatient alone.
 
-    CT comes in HU (RescaleSlope and RescaleIntercept of each slice, PS3.3 C.11.1), other modalities after rescale where
-    there is one. Raises `ScanError` wherever the volume would be a guess: a slice missing or twice, uneven spacing, tilt,
-    geometry missing, unequal or no number, several frames in a file, colours, inverted grey, or a CT without rescale.
+    CT comes in HU (rescale of each slice, PS3.3 C.11.1), other modalities after rescale where there is one. With
+    `reading.four_d`, several volumes of the series become channels, in the order of time, b-value and echo.
+
+    Args:
+        files: of the series, all of its frames unless `parts` says which.
+        parts: by file, the frames (from 0) that belong to the volume.
+        known: headers that were parsed already.
+
+    Raises `ScanError` wherever the volume would be a guess: a slice missing or twice, uneven spacing, tilt, geometry
+    missing, unequal or no number, frames without a place, colours, inverted grey, or a CT without rescale.
     """
     reading = reading or Reading()
-    digest = hashlib.sha256()
-    slices: list[Dataset] = []
-    for path in files:
-        try:
-            stored = path.read_bytes()
-            slices.append(pydicom.dcmread(BytesIO(stored)))
-            _check_kind(path, slices[-1])
-            _check_numbers(path, slices[-1])
-        except ScanError:
-            raise
-        except OSError as error:
-            raise ScanError(path, f"cannot be read ({error.strerror})", "check its permissions") from None
-        except Exception:  # noqa: BLE001  pydicom raises many types for a broken file
-            raise ScanError(path, "is not a readable DICOM file", "copy or export it again") from None
-        digest.update(stored)
+    headers = {instance.path: instance for instance in known}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+        instances = _without_copies([_header(path, headers.get(path)) for path in files], reading)
+        frames: list[Frame] = []
+        for instance in instances:
+            check_kind(instance, reading)
+            own = frames_of(instance)
+            frames += own if parts is None else [own[i] for i in parts.get(instance.path, range(len(own)))]
+        return _assemble(files, frames, reading)
+
+
+def _header(path: Path, known: Instance | None) -> Instance:
+    instance = known if known and known.unchanged() else open_instance(path)
+    if instance.offset >= instance.stamp[0] and not text(instance.ds, "Rows"):
+        raise ScanError(path, "is not a readable DICOM image (it may be cut short)", "copy or export it again")
+    return instance
+
+
+def _without_copies(instances: Sequence[Instance], reading: Reading) -> list[Instance]:
+    """Drop files that are copies of others; refuse different files that call themselves the same instance."""
+    first: dict[str, Instance] = {}
+    kept = []
+    for instance in instances:
+        uid = text(instance.ds, "SOPInstanceUID") or str(instance.path)
+        twin = first.setdefault(uid, instance)
+        if twin is instance:
+            kept.append(instance)
+        elif twin.stamp[0] == instance.stamp[0] and _bytes(twin.path) == _bytes(instance.path):
+            reading.note("a file is there twice: the copy is left out")
+        else:
+            raise ScanError(instance.path, "has the SOPInstanceUID of another file, but other content", "leave one of them out")
+    return kept
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ScanError(path, f"cannot be read ({error.strerror})", "check its permissions") from None
+
+
+def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> Scan:
     folder = files[0].parent
-    if len(files) < 2:
-        raise ScanError(files[0], "is the only slice of its series", "give the folder with all slices")
-    order, affine = _geometry(folder, files, slices)
-    modality = str(slices[0].get("Modality", ""))
-    volume = np.empty((int(slices[0].Columns), int(slices[0].Rows), len(files)), dtype=np.float32)
-    for z, index in enumerate(order):
-        volume[..., z] = _values(files[index], slices[index]).T
-        for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
-            slices[index].pop(keyword, None)
-        slices[index]._pixel_array = None  # pydicom keeps the decoded pixels
-    low, high = float(volume.min()), float(volume.max())
+    _check_one_series(frames)
+    stacks = volumes(frames)
+    if len(stacks) > 1 and not reading.four_d:
+        reason = f"holds {len(stacks)} volumes (of other time, echo, b-value or stack)"
+        raise ScanError(folder, reason, f"{PARTS}, name one of them, or read it as 4D")
+    places: list[tuple[Frame, tuple[int, int]]] = []
+    affine = np.eye(4)
+    for t, stack in enumerate(stacks):
+        order, own = geometry(folder, stack)
+        if t and (len(stack) != len(stacks[0]) or np.abs(own - affine).max() > 1e-3):
+            raise ScanError(folder, "its volumes lie on different grids", PARTS)
+        affine = own if not t else affine
+        places += [(stack[i], (t, z)) for z, i in enumerate(order)]
+    ordered = [frame for frame, _ in places]
+    convert, units = converters(ordered, reading)
+    _check_concatenation(ordered)
+    _check_bomb(folder, ordered)
+    rows, columns = ordered[0].size
+    volume = np.empty((len(stacks), len(stacks[0]), rows, columns), dtype=np.float32)
+    filled = _fill(files, volume, places, convert, reading)
+    _note(ordered, reading)
+    whole_numbers, low, high, digest = filled
     if not np.isfinite([low, high]).all():
         raise ScanError(folder, "holds NaN or infinite values", "replace them by numbers first")
-    whole = -32768 <= low and high <= 32767 and np.array_equal(volume, np.rint(volume))
+    if units == "HU" and low >= 0:
+        reading.note("is a CT without any value below 0 HU: air is not -1000, so its values may not be HU")
+    single = not any(frame.many for frame in ordered)
     return Scan(
-        image=MetaTensor(torch.from_numpy(volume)[None], affine=torch.from_numpy(affine)),
-        units="HU" if modality == "CT" else str(slices[0].get("Units", "") or "arbitrary"),
-        modality=modality,
-        dtype=np.dtype(np.int16 if whole else np.float32),
-        source=folder,
-        sha256=digest.hexdigest(),
-        slices=tuple(slices[index] for index in order),
+        image=MetaTensor(torch.from_numpy(volume).permute(0, 3, 2, 1), affine=torch.from_numpy(affine)),
+        units=units,
+        modality=ordered[0].text("Modality"),
+        dtype=np.dtype(np.int16 if whole_numbers and -32768 <= low and high <= 32767 else np.float32),
+        source=files[0] if len(files) == 1 else folder,
+        sha256=digest,
+        slices=tuple(frame.instance.ds for frame in ordered) if single else (),
         warnings=tuple(reading.warnings),
     )
 
 
-def _check_kind(path: Path, ds: Dataset) -> None:
-    if "PixelData" not in ds and "FloatPixelData" not in ds:
-        raise ScanError(path, "has no pixels", "leave it out")
-    if int(ds.get("NumberOfFrames", 1) or 1) > 1 or "PerFrameFunctionalGroupsSequence" in ds:
-        raise ScanError(path, "is a multi-frame (enhanced) object", "convert it to single-frame DICOM or NIfTI")
-    if "MOSAIC" in ds.get("ImageType", []):
-        raise ScanError(path, "is a Siemens mosaic", "convert it with dcm2niix")
-    photometric = str(ds.get("PhotometricInterpretation", ""))
-    if int(ds.get("SamplesPerPixel", 1)) != 1 or photometric != "MONOCHROME2":
-        raise ScanError(path, f"its pixels are {photometric or 'of unknown kind'}, not MONOCHROME2", "export it as plain grey")
-    if "ModalityLUTSequence" in ds:
-        raise ScanError(path, "has a modality lookup table", "export it with rescale slope and intercept")
+def _check_one_series(frames: Sequence[Frame]) -> None:
+    apart = sorted(series(frames), key=len)
+    if len(apart) < 2:
+        return
+    odd, other = apart[0][0], apart[-1][0]
+    what = next((word for word in APART if odd.text(word) != other.text(word)), "orientation")
+    what = {"FrameOfReferenceUID": "their frame of reference"}.get(what, what)
+    raise ScanError(odd.instance.path, f"its slices differ in {'size' if odd.size != other.size else what}", PARTS)
 
 
-def _check_numbers(path: Path, ds: Dataset) -> None:
-    """Raise `ScanError` for a number that a volume needs and that is absent, not finite, or zero where it cannot be."""
-    if not ds.get("Rows") or not ds.get("Columns"):
-        raise ScanError(path, "has no Rows or Columns", "copy or export it again")
-    for name, length in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
-        value = np.atleast_1d(np.array([] if ds.get(name) is None else ds.get(name), dtype=float))
-        if value.size != length:
-            raise ScanError(path, f"has no {name}", "export the series again with its geometry")
-        if not np.isfinite(value).all():
-            raise ScanError(path, f"its {name} is not a number", "export the series again with its geometry")
-    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
-    if (slope is None) != (intercept is None) or (ds.get("Modality") == "CT" and slope is None):
-        raise ScanError(path, "has no complete rescale (slope and intercept)", "export the series again")
-    if slope is not None and (not np.isfinite([float(slope), float(intercept)]).all() or float(slope) == 0):
-        raise ScanError(path, "its rescale is zero or not a number", "export the series again")
+def _check_concatenation(frames: Sequence[Frame]) -> None:
+    total = max(int(frame.text("InConcatenationTotalNumber") or 0) for frame in frames)
+    if total > len({frame.instance.path for frame in frames}):
+        raise ScanError(frames[0].instance.path, f"is one of {total} parts of an object, not all of which are there", "give all")
 
 
-def _geometry(folder: Path, files: Sequence[Path], slices: Sequence[Dataset]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of the slices and the RAS affine of (column, row, slice) indices."""
-    first = slices[0]
-    orientation = np.array(first.ImageOrientationPatient, dtype=float)
-    pixel = np.array(first.PixelSpacing, dtype=float)
-    for path, ds in zip(files, slices):
-        if (ds.Rows, ds.Columns) != (first.Rows, first.Columns):
-            raise ScanError(path, "its slices differ in size", "give one volume a folder")
-        if np.abs(np.array(ds.ImageOrientationPatient, dtype=float) - orientation).max() > 1e-3:
-            raise ScanError(path, "its slices differ in orientation", "give one volume a folder")
-        if np.abs(np.array(ds.PixelSpacing, dtype=float) - pixel).max() > 1e-3:
-            raise ScanError(path, "its slices differ in PixelSpacing", "give one volume a folder")
-        if ds.get("FrameOfReferenceUID") != first.get("FrameOfReferenceUID"):
-            raise ScanError(path, "its slices differ in their frame of reference", "give one volume a folder")
-    x, y = orientation[:3], orientation[3:]
-    if pixel.min() <= 0:
-        raise ScanError(folder, "its PixelSpacing is not above zero", "export the series again")
-    if max(abs(x @ x - 1), abs(y @ y - 1), abs(x @ y)) > 2e-3:
-        raise ScanError(folder, "its orientation vectors are not orthonormal", "export the series again")
-    x = x / np.linalg.norm(x)
-    y = y - (y @ x) * x
-    y = y / np.linalg.norm(y)
-    normal = np.cross(x, y)
-    positions = np.array([ds.ImagePositionPatient for ds in slices], dtype=float)
-    along = positions @ normal
-    order = np.argsort(along, kind="stable")
-    steps = np.diff(along[order])
-    step = float(np.median(steps))
-    tolerance = max(0.02, 0.01 * step)
-    if steps.min() < 1e-3:
-        raise ScanError(folder, "holds two slices at one position", "give one volume a folder (echoes, phases, time points)")
-    if np.abs(steps - step).max() > tolerance:
-        gaps = int(np.rint(steps / step - 1).clip(0).sum())
-        reason = f"{gaps} slice(s) missing" if gaps else "its slices are unevenly spaced"
-        raise ScanError(folder, reason, "complete the series, or resample it to even spacing")
-    span = positions[order[-1]] - positions[order[0]]
-    drift = positions[order] - positions[order[0]] - np.outer(along[order] - along[order[0]], normal)
-    if np.abs(drift).max() > max(0.05, 2e-3 * abs(float(span @ normal))):
-        raise ScanError(folder, "its slices are sheared (gantry tilt)", "resample it to a right-angled grid first")
-    affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1] = x * pixel[1], y * pixel[0]
-    affine[:3, 2] = normal * (float(span @ normal) / (len(slices) - 1))
-    affine[:3, 3] = positions[order[0]]
-    return order, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+def _check_bomb(folder: Path, frames: Sequence[Frame]) -> None:
+    """Refuse, before any memory is taken, a series that declares far more pixels than its files can hold."""
+    instances = {frame.instance.path: frame.instance for frame in frames}.values()
+    says, holds = sum(map(declared, instances)), sum(instance.stamp[0] for instance in instances)
+    if says > max(BOMB, RATIO * holds):
+        reason = f"declares {says >> 20} MB of pixels but holds {holds >> 10} kB"
+        raise ScanError(folder, reason, "its headers are wrong; export it again")
 
 
-def _values(path: Path, ds: Dataset) -> np.ndarray:
-    """Return the pixels (rows, columns) of one slice in physical units."""
-    try:
-        pixels = ds.pixel_array
-    except (NotImplementedError, RuntimeError) as error:
-        syntax = getattr(ds.file_meta, "TransferSyntaxUID", None)
-        if syntax is not None and syntax.is_compressed:
-            raise ScanError(path, f"is compressed as {syntax.name} and no decoder is installed", CODECS) from None
-        raise ScanError(path, f"its pixels cannot be decoded ({type(error).__name__})", "export it again") from None
-    except Exception as error:  # noqa: BLE001  decoders raise many types for broken pixels
-        raise ScanError(path, f"its pixels cannot be decoded ({type(error).__name__})", "export it again") from None
-    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
-    return pixels.astype(np.float32) * float(1 if slope is None else slope) + float(0 if intercept is None else intercept)
+def _fill(
+    files: Sequence[Path],
+    volume: np.ndarray,
+    places: Sequence[tuple[Frame, tuple[int, int]]],
+    convert: Sequence[Convert],
+    reading: Reading,
+) -> tuple[bool, float, float, str]:
+    """Decode each frame into its place, a file at a time. Return whether all are whole numbers, the range, and the hash."""
+    digest = hashlib.sha256()
+    todo: dict[Path, list[tuple[Frame, tuple[int, int], Convert]]] = defaultdict(list)
+    for (frame, place), how in zip(places, convert):
+        todo[frame.instance.path].append((frame, place, how))
+    are_whole, low, high = True, np.float32(np.inf), np.float32(-np.inf)
+    for path, stored in _contents(files, digest):
+        wanted = sorted(todo.get(path, ()), key=lambda item: item[0].index)
+        if not wanted:
+            continue
+        indices = list(dict.fromkeys(frame.index for frame, _, _ in wanted))
+        arrays = pixels(wanted[0][0].instance, stored, indices, reading)
+        array, at = next(arrays), indices[0]
+        for frame, place, how in wanted:
+            if frame.index != at:
+                array, at = next(arrays), frame.index
+            tile = frame.tile
+            part = array if tile is None else array[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
+            out = volume[place]
+            how.into(part, out)
+            low, high = np.minimum(low, out.min()), np.maximum(high, out.max())  # which keep NaN
+            exact = how.whole and part.dtype.kind in "iu"
+            are_whole = are_whole and (exact or bool(np.array_equal(out, np.rint(out))))
+    return are_whole, float(low), float(high), digest.hexdigest()
+
+
+def _contents(files: Sequence[Path], digest: hashlib._Hash) -> Iterator[tuple[Path, bytes]]:
+    """Yield the content of each file, hashed in a thread meanwhile: that costs nothing beside decoding."""
+    with ThreadPoolExecutor(1) as hasher:
+        hashed: Future[None] | None = None
+        for path in files:
+            stored = _bytes(path)
+            if hashed:
+                hashed.result()  # no more than two files are held
+            hashed = hasher.submit(digest.update, stored)
+            yield path, stored
+
+
+def _note(frames: Sequence[Frame], reading: Reading) -> None:
+    """Note what the headers say of the values and what is not done to them."""
+    notes: dict[str, Callable[[Frame], bool]] = {
+        "pixels of PixelPaddingValue are kept as stored": lambda f: "PixelPaddingValue" in f.instance.ds,
+        "its real world value mapping is left alone: values are after rescale": _has_real_world_mapping,
+        "32-bit numbers are rounded to float32": lambda f: whole(f.instance.ds, "BitsAllocated") > 32
+        or (whole(f.instance.ds, "BitsAllocated") == 32 and "BitsStored" in f.instance.ds),
+    }
+    for note, applies in notes.items():
+        if any(applies(frame) for frame in frames):
+            reading.note(note)
+
+
+def _has_real_world_mapping(frame: Frame) -> bool:
+    ds = frame.instance.ds
+    if "RealWorldValueMappingSequence" in ds:
+        return True
+    groups = ds.get("SharedFunctionalGroupsSequence") or ds.get("PerFrameFunctionalGroupsSequence") or []
+    return bool(groups) and "RealWorldValueMappingSequence" in groups[0]

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pydicom
-
+from medgen.scans.dicom_find import Group, group
+from medgen.scans.dicom_header import Instance
 from medgen.scans.scan import ScanError
 
 SUFFIXES = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha", ".mhd": "mha", ".dcm": "dicom"}
-#: What tells one volume from another inside a series (echo, phase, time point, b-value), and what is no volume.
-TAGS = ["SeriesInstanceUID", "SeriesNumber", "Modality", "Rows", "Columns", "ImageOrientationPatient", "ImageType",
-        "EchoTime", "TemporalPositionIdentifier", "DiffusionBValue"]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Case:
-    """One volume to read: a name that is safe as a file name and unique within one `find`, and its files."""
+    """One volume to read (one 4D image, if asked for): a name that is safe as a file name and unique within one `find`."""
 
     name: str
     files: tuple[Path, ...]
     kind: str  #: "dicom", "nifti", "nrrd" or "mha"
+    parts: Mapping[Path, tuple[int, ...]] | None = field(default=None, hash=False)  #: of multi-frame DICOM: by file, the frames
+    headers: tuple[Instance, ...] = field(default=(), compare=False, repr=False)  #: of DICOM, parsed once
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the headers, which are parsed again where the case goes."""
+        return {**self.__dict__, "headers": ()}
 
 
 class Found(NamedTuple):
@@ -40,28 +44,31 @@ class Found(NamedTuple):
 def find(paths: Path | Sequence[Path], *, four_d: bool = False) -> Found:
     """Return the scans under `paths` (files, folders, trees), an error for each path without any, and what was skipped.
 
-    Files in a folder are scans by their suffix, or by the DICM mark of DICOM. A broken slice is a case of its own, so that
-    it is an error when read, not a slice less. Hidden files, localizers and DICOM objects without pixels are passed over.
+    Files in a folder are scans by their suffix, or by the DICM mark of DICOM. DICOM files are grouped into volumes: one
+    series may hold several, and one file too. With `four_d`, volumes of a series that lie at the same places and differ in
+    time, echo or b-value are one case. A broken slice is a case of its own, so that it is an error when read, not a slice
+    less. Hidden files are passed over; so are localizers and DICOM objects that are no images, with a note.
     Names come from files and folders, never from headers (but for modality and series number).
     """
     cases: list[Case] = []
     errors: list[ScanError] = []
+    skipped: list[str] = []
     for path in [paths] if isinstance(paths, Path) else paths:
         path = Path(path)
-        if not path.exists():
+        if not os.path.lexists(path):
             errors.append(ScanError(path, "there is no such file or folder", "check the path"))
             continue
-        try:
-            found = _cases(path)
-        except OSError as error:
-            errors.append(ScanError(path, f"cannot be read ({error.strerror})", "check its permissions"))
-            continue
-        if not found:
+        found, troubles, passed = _cases(path, four_d)
+        errors += troubles
+        skipped += [note for note in passed if note not in skipped]
+        if not found and not troubles:
             what = "holds no scans" if path.is_dir() else "is not a scan"
+            if passed:
+                what += f" ({len(passed)} file(s) passed over, such as what {passed[0].rpartition(': ')[2]})"
             errors.append(ScanError(path, what, "give NIfTI, DICOM, NRRD or MHA, or a folder of them"))
         cases.extend(case for case in found if case not in cases)
     unique = _unique(sorted(cases, key=lambda case: (case.name, case.files)))
-    return Found(sorted(unique, key=lambda case: case.name), errors, [])
+    return Found(sorted(unique, key=lambda case: case.name), errors, skipped)
 
 
 def kind_of(path: Path) -> str | None:
@@ -74,62 +81,73 @@ def kind_of(path: Path) -> str | None:
         return "dicom" if file.read(132)[128:] == b"DICM" else None
 
 
-def _cases(path: Path) -> list[Case]:
+def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[str]]:
     cases: list[Case] = []
-    series: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-    for file in _files(path):
-        kind = kind_of(file)
+    errors: list[ScanError] = []
+    dicom: list[Path] = []
+    for file in _files(path, errors, set()):
+        try:
+            kind = kind_of(file)
+        except OSError as error:
+            errors.append(_unreadable(file, error))
+            continue
         if kind == "dicom":
-            key = _volume_key(file)
-            if key:
-                series[key].append(file)
+            dicom.append(file)
         elif kind:
             cases.append(Case(_safe(re.sub(r"(\.nii)?\.\w+$", "", file.name, flags=re.IGNORECASE)), (file,), kind))
-    shared = Counter(files[0].parent for files in series.values())
-    for key, files in series.items():
-        parent = files[0].parent.resolve()
-        name = _safe(parent.name or "scan")
-        if shared[files[0].parent] > 1:
-            name += f"_{_safe(key[1]) or 'series'}"
-        cases.append(Case(name, tuple(sorted(files)), "dicom"))
-    return cases
+    groups, skipped = group(dicom, four_d)
+    names = _dicom_names(groups)
+    cases += [Case(name, one.files, "dicom", one.parts, one.headers) for name, one in zip(names, groups)]
+    return cases, errors, skipped
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _dicom_names(groups: Sequence[Group]) -> list[str]:
+    """Name each volume by its folder, where there are several by its series too, and number those of one series."""
+    folders = [one.files[0].parent for one in groups]
+    shared = Counter(folders)
+    series = Counter((folder, one.short) for folder, one in zip(folders, groups))
+    number: Counter[tuple[Path, str]] = Counter()
+    names = []
+    for folder, one in zip(folders, groups):
+        name = _safe(folder.resolve().name or "scan")
+        if shared[folder] > 1:
+            name += f"_{_safe(one.short) if one.short else 'broken'}"
+        if series[folder, one.short] > 1:
+            number[folder, one.short] += 1
+            width = len(str(series[folder, one.short]))  # so that names sort as the volumes do
+            name += f"-{number[folder, one.short]:0{width}}"
+        names.append(name)
+    return names
+
+
+def _files(path: Path, errors: list[ScanError], seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Yield the files under a path, each folder once, however links lead to it."""
     if path.is_file():
         yield path
         return
-    for child in sorted(path.iterdir()):
-        if child.name.startswith("."):
-            continue
-        if child.is_dir():
-            if not (child.is_symlink() and path.resolve().is_relative_to(child.resolve())):  # a link back up has no end
-                yield from _files(child)
-        elif child.is_file():
-            yield child
-
-
-def _volume_key(file: Path) -> tuple[str, ...] | None:
-    """Return what a slice shares with the others of its volume (series UID first, a short name second).
-
-    None for what is no slice; a key of its own for what should be one but is broken.
-    """
-    broken = (str(file), "")
     try:
-        ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
-        image_type = [str(value) for value in ds.get("ImageType", None) or []]
-        if "Rows" not in ds:
-            storage = getattr(ds.file_meta.get("MediaStorageSOPClassUID"), "name", "")
-            cut_short = "SeriesInstanceUID" not in ds and storage != "Media Storage Directory Storage"
-            return broken if cut_short or "Image Storage" in storage else None  # so are the classes with pixels called
-        if "LOCALIZER" in image_type or ds.get("Modality") in ("SEG", "SR", "RTSTRUCT", "PR", "KO"):
-            return None
-        orientation = ",".join(f"{float(value):.2f}" for value in ds.get("ImageOrientationPatient", None) or [])
-        details = [str(ds.get(tag, "")) for tag in TAGS[3:] if tag not in ("ImageOrientationPatient", "ImageType")]
-        short = f"{ds.get('Modality', '')}{ds.get('SeriesNumber', '') or ''}"
-        return (str(ds.get("SeriesInstanceUID", "")), short, orientation, "/".join(image_type[2:]), *details)
-    except Exception:  # noqa: BLE001  a broken file shows up as an error when it is read, not here
-        return broken
+        stat = path.stat()
+        children = sorted(path.iterdir())
+    except OSError as error:
+        errors.append(_unreadable(path, error))
+        return
+    if (stat.st_dev, stat.st_ino) in seen:
+        return
+    seen.add((stat.st_dev, stat.st_ino))
+    for child in children:
+        try:
+            if child.name.startswith("."):
+                continue
+            if child.is_dir():
+                yield from _files(child, errors, seen)
+            elif child.is_file():
+                yield child
+        except OSError as error:
+            errors.append(_unreadable(child, error))
+
+
+def _unreadable(path: Path, error: OSError) -> ScanError:
+    return ScanError(path, f"cannot be read ({error.strerror})", "check its permissions")
 
 
 def _safe(name: str) -> str:

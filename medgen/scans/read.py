@@ -27,5 +27,5 @@ def read(case: Case | Path, *, permissive: bool = False, four_d: bool = False) -
         case = cases[0]
     reading = Reading(permissive, four_d)
     if case.kind == "dicom":
-        return read_series(case.files, reading)
+        return read_series(case.files, reading, case.parts, case.headers)
     return read_nifti(case.files[0], reading) if case.kind == "nifti" else read_itk(case.files[0], reading)

@@ -1,0 +1,155 @@
+"""One DICOM file: its header, parsed once, where its pixels lie, and its values without pydicom's slow conversions."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from medgen.scans.scan import ScanError
+
+TEXT = frozenset(("UI", "DS", "IS", "CS", "LO", "SH", "TM", "DA", "DT", "AS", "PN"))
+HEADER_LIMIT = 1 << 26  #: bytes of a deflated file that are inflated to find its header
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A DICOM file.
+
+    Attributes:
+        ds: the whole header, without pixels.
+        offset: where the pixel element begins, in the file (of a deflated file, in what it inflates to).
+        stamp: size and time of change of the file when it was parsed.
+    """
+
+    path: Path
+    ds: Dataset
+    offset: int
+    stamp: tuple[int, int]
+
+    @property
+    def syntax(self) -> str:
+        """The transfer syntax UID; where the file names none, the uncompressed one that it was parsed as."""
+        named = self.ds.file_meta.get("TransferSyntaxUID")
+        if named:
+            return str(named)
+        implicit, little = self.ds.original_encoding
+        return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+    def unchanged(self) -> bool:
+        """Say whether the file is the one that was parsed."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return False
+        return self.stamp == (stat.st_size, stat.st_mtime_ns)
+
+
+def open_instance(path: Path) -> Instance:
+    """Parse a file's header. Raises `ScanError` for what cannot be read or is not DICOM.
+
+    A file without the DICM mark (PS3.10 7.1) is taken for DICOM where its header names a class and an instance.
+    """
+    try:
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            head = file.read(1024)
+            file.seek(0)
+            if str(DeflatedExplicitVRLittleEndian).encode() in head:
+                ds, offset = _open_deflated(file.read())
+            else:
+                ds = pydicom.dcmread(file, stop_before_pixels=True, force=head[128:132] != b"DICM")
+                offset = file.tell()
+        if head[128:132] != b"DICM" and ("SOPClassUID" not in ds or "SOPInstanceUID" not in ds):
+            raise ValueError
+    except OSError as error:
+        raise ScanError(path, f"cannot be read ({error.strerror})", "check its permissions") from None
+    except Exception:  # noqa: BLE001  pydicom raises many types for a broken file
+        raise ScanError(path, "is not a readable DICOM file", "copy or export it again") from None
+    return Instance(path, ds, offset, (stat.st_size, stat.st_mtime_ns))
+
+
+def inflate(stored: bytes, limit: int) -> bytes:
+    """Return the content of a deflated file (PS3.5 A.5), at most `limit` bytes, as if it were not deflated."""
+    uid = str(ExplicitVRLittleEndian).encode() + b"\0"  # of even length
+    plain = b"\0" * 128 + b"DICM\x02\0\x10\0UI" + len(uid).to_bytes(2, "little") + uid
+    return plain + zlib.decompressobj(-zlib.MAX_WBITS).decompress(stored[_meta_end(stored) :], limit)
+
+
+def _meta_end(stored: bytes) -> int:
+    if stored[132:140] != b"\x02\0\0\0UL\4\0":  # FileMetaInformationGroupLength
+        raise ValueError
+    return 144 + int.from_bytes(stored[140:144], "little")
+
+
+def _open_deflated(stored: bytes) -> tuple[Dataset, int]:
+    content = BytesIO(inflate(stored, HEADER_LIMIT))
+    ds = pydicom.dcmread(content, stop_before_pixels=True)
+    offset = content.tell()
+    ds.buffer = None  # or the header keeps all of it
+    ds.file_meta = pydicom.dcmread(BytesIO(stored[: _meta_end(stored)])).file_meta
+    return ds, offset
+
+
+def text(ds: Dataset, keyword: str) -> str:
+    """Return a value as it stands in the header, several joined by a backslash, "" where there is none."""
+    return "\\".join(_values(ds, keyword))
+
+
+def words(ds: Dataset, keyword: str) -> tuple[str, ...]:
+    """Return a value's parts as text; empty where there is none."""
+    return tuple(_values(ds, keyword))
+
+
+def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return a value's numbers; empty where there is none. Raises `ValueError` for what is no number."""
+    values = _values(ds, keyword)
+    return tuple(float(value) for value in values) if any(values) else ()
+
+
+def whole(ds: Dataset, keyword: str) -> int:
+    """Return a whole number, 0 where there is none. Raises `ValueError` for what is no whole number."""
+    values = _values(ds, keyword)
+    return int(values[0]) if values and values[0] else 0
+
+
+@lru_cache(512)
+def _tag(keyword: str) -> tuple[BaseTag, str]:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return BaseTag(tag), dictionary_VR(tag)
+
+
+def _values(ds: Dataset, keyword: str) -> list[str]:
+    tag, vr = _tag(keyword)
+    element: Any = ds.get_item(tag)
+    if element is None:
+        return []
+    if isinstance(element, RawDataElement) and element.VR in (None, vr):
+        stored = element.value or b""
+        if vr in TEXT:
+            return [part.strip(" \0") for part in stored.decode("latin-1").split("\\")] if stored else []
+        if vr == "US" and len(stored) == 2:
+            return [str(int.from_bytes(stored, "little" if element.is_little_endian else "big"))]
+    value = ds[tag].value
+    if value is None or value == "":
+        return []
+    several = isinstance(value, (list, tuple, pydicom.multival.MultiValue))
+    return [str(part).strip(" \0") for part in value] if several else [str(value).strip(" \0")]
