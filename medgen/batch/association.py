@@ -44,6 +44,8 @@ def associated(
         from pynetdicom.pdu_primitives import UserIdentityNegotiation
     except ImportError:
         raise PacsError(f"talking to a PACS needs pynetdicom; {EXTRA}") from None
+    if not 0 < pacs.port < 65536:  # pynetdicom would fail in a thread of its own
+        raise PacsError(f"{pacs}: a port is a number from 1 to 65535; check the options")
     try:
         ae = AE(ae_title=pacs.calling)
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = pacs.timeout

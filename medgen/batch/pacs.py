@@ -13,7 +13,7 @@ from pydicom import uid as uids
 from pydicom.dataset import Dataset
 
 from medgen.batch.association import SUCCESS, Pacs, PacsError, associated, check, names
-from medgen.scans.dicom_write import whole_folder
+from medgen.scans.whole import whole_folder
 
 #: What is fetched: the volumes that `read` may know, as they are stored or, where the PACS wants, uncompressed.
 VOLUMES = (
@@ -89,7 +89,7 @@ def fetch(
     found = _find(pacs, study=study, series=series, patient=patient, modality=modality)
     if not found:
         raise PacsError(f"{pacs} has no such series; check the UIDs or the patient ID")
-    with whole_folder(output, r"series_\d+") as temporary:
+    with whole_folder(output, r"series_\d+/\d+\.dcm") as temporary:
         for number, key in enumerate(found, start=1):
             folder = temporary / f"series_{number:03}"
             folder.mkdir()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 
 from pydicom import charset
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from medgen.scans.dicom_values import sound
+from medgen.scans.dicom_values import LINE, sound
 
 #: Carried over whole: patient (0010), trial (0012), acquisition (0018). Of the other groups only what is listed: all
 #: that describes the source's pixels (0028, overlays, lookup tables), its series and its instance no longer holds.
@@ -35,7 +36,7 @@ TYPE_2 = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
     "StudyID", "AccessionNumber", "PositionReferenceIndicator", "AcquisitionNumber", "PatientPosition",
 )  # fmt: skip
-#: Carried over as they are, even where they break a rule: by them a PACS knows the patient and the study.
+#: Carried over even where they are too long or have leading zeros: by them a PACS knows the patient and the study.
 AS_IS = (
     "PatientName", "PatientID", "IssuerOfPatientID", "StudyInstanceUID", "StudyID", "AccessionNumber", "FrameOfReferenceUID",
 )  # fmt: skip
@@ -46,6 +47,7 @@ TRIAL_MODULE = (
     "ClinicalTrialSubjectReadingID", "ClinicalTrialProtocolEthicsCommitteeName",
     "ClinicalTrialProtocolEthicsCommitteeApprovalNumber",
 )  # fmt: skip
+TIME_POINT = ("ClinicalTrialTimePointDescription", "LongitudinalTemporalOffsetFromEvent", "ConsentForClinicalTrialUseSequence")
 #: Body parts of PS3.16 annex L that are not paired: of these no Laterality may be told, of all others it must be.
 UNPAIRED = frozenset((
     "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BACK", "BLADDER", "BRAIN", "CEREBELLUM", "CERVIX", "CHEST", "CHESTABDOMEN",
@@ -56,6 +58,7 @@ UNPAIRED = frozenset((
     "SPINE", "SPLEEN", "SSPINE", "STERNUM", "STOMACH", "THYMUS", "THYROID", "TLSPINE", "TONGUE", "TRACHEA", "TSPINE",
     "URETER", "URETHRA", "UTERUS", "VAGINA", "VULVA", "WHOLEBODY",
 ))  # fmt: skip
+UID = re.compile(r"[0-9.]+")
 LOSSY = {
     "1.2.840.10008.1.2.4.50": "ISO_10918_1", "1.2.840.10008.1.2.4.51": "ISO_10918_1",
     "1.2.840.10008.1.2.4.81": "ISO_14495_1", "1.2.840.10008.1.2.4.91": "ISO_15444_1",
@@ -95,13 +98,17 @@ def carried(source: Dataset, acquired: bool = True) -> Dataset:
     if not (subject and all(keyword in ds for keyword in TRIAL)):
         for keyword in TRIAL_MODULE:
             ds.pop(keyword, None)
+    if any(keyword in ds for keyword in TIME_POINT) and "ClinicalTrialTimePointID" not in ds:
+        ds.ClinicalTrialTimePointID = None  # Type 2 of the Clinical Trial Study module (PS3.3 C.7.2.3)
     _name_charset(ds, source)
     return ds
 
 
 def _as_is(source: Dataset, keyword: str) -> DataElement | None:
+    """Return a copy of an element of one line of text or one UID, however long, or None."""
     try:
-        return copy.deepcopy(source[keyword])
+        element = copy.deepcopy(source[keyword])
+        return element if (UID if element.VR == "UI" else LINE).fullmatch(str(element.value)) and element.VM == 1 else None
     except Exception:  # noqa: BLE001  missing, or nothing that could be told
         return None
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
@@ -20,7 +17,9 @@ from medgen import __version__
 from medgen.scans.dicom_carried import TYPE_2, carried
 from medgen.scans.dicom_derived import Code, Maker, describe, uid
 from medgen.scans.dicom_values import as_ds, plain, value
+from medgen.scans.dicom_write import save
 from medgen.scans.scan import Scan, ScanError
+from medgen.scans.whole import whole_file
 
 TISSUE: Code = ("85756007", "SCT", "Tissue")
 EXTRA = "pip install medgen[dicom]"
@@ -103,7 +102,8 @@ def write_seg(
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise ScanError(path, f"cannot be a DICOM SEG ({type(error).__name__})", "write NIfTI instead") from None
         _complete(seg, like.slices, description, maker, now or datetime.now())
-        _replace(seg, path)
+        with whole_file(path) as temporary:
+            save(seg, temporary, path)
 
 
 def _whole(source: Dataset, like: Scan) -> Dataset:
@@ -135,21 +135,3 @@ def _complete(seg: Dataset, sources: Sequence[Dataset], description: str, maker:
         seg.ContentDate, seg.ContentTime = "19000101", "000000"  # Type 1, and no time is told
         for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
             seg.pop(keyword, None)
-
-
-def _replace(seg: Dataset, path: Path) -> None:
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".part_", suffix=".dcm", dir=path.parent)
-        os.close(handle)
-        pydicom.dcmwrite(temporary, seg, enforce_file_format=True)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScanError(path, f"cannot be written ({error.strerror})", "free space or choose another output folder") from None
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)

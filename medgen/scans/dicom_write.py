@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +17,7 @@ from medgen.scans.dicom_carried import carried
 from medgen.scans.dicom_derived import SMOOTHING, Code, Maker, describe, identity, uid
 from medgen.scans.dicom_values import as_ds, value
 from medgen.scans.scan import Scan, ScanError
+from medgen.scans.whole import whole_folder
 
 STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage}
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -90,47 +85,20 @@ def write_dicom(
                 ds.RescaleType = "HU" if modality == "CT" else "US"
             stored = np.rint((array[..., z].T.astype(np.float64) - intercept) / slope)
             _add_pixels(ds, np.clip(stored, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype))
-            save(ds, temporary / f"{z + 1:04}.dcm")
+            save(ds, temporary / f"{z + 1:04}.dcm", folder)
 
 
-def save(ds: Dataset, path: Path) -> None:
-    """Write one object as a DICOM file, explicit VR little endian."""
+def save(ds: Dataset, path: Path, named: Path) -> None:
+    """Write one object as a DICOM file, explicit VR little endian; an error tells of `named`. Raises `OSError` too."""
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.file_meta.ImplementationVersionName = f"MEDGEN_{__version__}"[:16]
     try:
         pydicom.dcmwrite(path, ds, enforce_file_format=True)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise ScanError(path, f"its headers cannot be written ({type(error).__name__})", "write NIfTI instead") from None
-
-
-@contextmanager
-def whole_folder(folder: Path, name: str = r"\d+\.dcm") -> Iterator[Path]:
-    """Give a new folder to fill, which takes the place of `folder` when all went well, and vanishes otherwise.
-
-    Raises `ScanError` where `folder` is a file, holds anything not called `name` (a regular expression), or for any
-    `OSError` on the way.
-    """
-    temporary = old = None
-    try:
-        if folder.exists() and any(not re.fullmatch(name, path.name) for path in folder.iterdir()):
-            raise ScanError(folder, "is there already and holds other files", "choose another output folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".part_", dir=folder.parent))
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o777 & ~mask)
-        if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=".old_", dir=folder.parent))
-            folder.rename(old / "series")
-        temporary.rename(folder)
-    except OSError as error:
-        raise ScanError(folder, f"cannot be written ({error.strerror})", "free space or choose another output folder") from None
-    finally:
-        for leftover in (temporary, old):
-            if leftover is not None:
-                shutil.rmtree(leftover, ignore_errors=True)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  a value that its VR does not allow raises many types
+        raise ScanError(named, f"its headers cannot be written ({type(error).__name__})", "write NIfTI instead") from None
 
 
 def _as_seen(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
