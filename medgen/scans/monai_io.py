@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,23 @@ from monai.utils import SpaceKeys, ensure_tuple
 from medgen.scans.read import read
 from medgen.scans.scan import ScanError
 
+LOGGER = logging.getLogger(__name__)
+
 
 class ScanReader(ImageReader):
     """Read one scan (a file, or a folder with one DICOM series) for `LoadImaged`; a `ScanError` where it is not sound.
 
     All is read in `get_data`: where `read` raises, `LoadImage` turns to MONAI's own readers, which take what is unsound.
+    For the same reason, in a list of readers put it last: `LoadImage` begins there.
+
+    Args:
+        permissive: take the doubts that have a stated way out; they are logged, and in the metadata under "scan_warnings".
+        four_d: read the volumes of a 4D image as channels, the first axis, instead of refusing it.
     """
+
+    def __init__(self, permissive: bool = False, four_d: bool = False) -> None:
+        super().__init__()
+        self.permissive, self.four_d = permissive, four_d
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
         """Accept any path: what it is shows when it is read."""
@@ -30,17 +42,20 @@ class ScanReader(ImageReader):
         return ensure_tuple(data)
 
     def get_data(self, img: tuple[PathLike, ...]) -> tuple[np.ndarray, dict[str, Any]]:
-        """Return the voxels (X, Y, Z) and MONAI's metadata, affine in RAS, of the scan at the only path."""
+        """Return the voxels, (X, Y, Z) or of several volumes (T, X, Y, Z), and MONAI's metadata, affine in RAS."""
         if len(img) != 1:
             raise ScanError(str(img[0]) if img else "", f"is one of {len(img)} paths for one image", "give one path")
-        scan = read(Path(img[0]))
-        array = scan.image[0].numpy()
+        scan = read(Path(img[0]), permissive=self.permissive, four_d=self.four_d)
+        for warning in scan.warnings:
+            LOGGER.warning("%s: %s", scan.source, warning)
         affine = scan.image.affine.numpy()
-        return array, {
+        several = len(scan.image) > 1
+        return scan.image.numpy() if several else scan.image[0].numpy(), {
             "affine": affine,
             "original_affine": affine.copy(),
             "space": SpaceKeys.RAS,
-            "spatial_shape": np.array(array.shape),
-            "original_channel_dim": "no_channel",
+            "spatial_shape": np.array(scan.image.shape[1:]),
+            "original_channel_dim": 0 if several else "no_channel",
             "filename_or_obj": str(scan.source),
+            "scan_warnings": "; ".join(scan.warnings),  # one string, as items of a batch are collated
         }

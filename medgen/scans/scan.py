@@ -66,6 +66,7 @@ class Scan:
         sha256: of the input's bytes, files in sorted order.
         slices: of DICOM, the headers without pixels in the order of Z, for what is derived from them; else empty.
         warnings: what was repaired, or is accepted though doubtful; without patient data.
+        codes: of NIfTI, sform_code and qform_code, which say what space the affine leads to; kept when written.
     """
 
     image: MetaTensor
@@ -76,6 +77,7 @@ class Scan:
     sha256: str
     slices: tuple[Dataset, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
+    codes: tuple[int, int] = (1, 1)
 
     @property
     def spacing(self) -> tuple[float, float, float]:

@@ -1,0 +1,74 @@
+"""NIfTI out, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from medgen.scans.scan import Scan, ScanError
+
+
+def write_nifti(
+    path: Path, array: np.ndarray, like: Scan, *, dtype: np.dtype | None = None, description: str = ""
+) -> None:
+    """Write `array` on the grid of `like`, in mm and with its codes: beside the place first, then renamed into it.
+
+    Args:
+        array: (X, Y, Z), or of a 4D scan (T, X, Y, Z), which NIfTI stores as (X, Y, Z, T).
+        dtype: stored type, by default that of `like`; whole numbers are rounded and clipped to its range.
+        description: for whoever opens the file; ASCII, of which 79 bytes are kept.
+
+    Raises `ScanError` for another shape, NaN or infinite values, or a folder that cannot be written to.
+    """
+    grid = tuple(like.image.shape[1:])
+    if tuple(array.shape) not in (grid, *([tuple(like.image.shape)] if len(like.image) > 1 else [])):
+        raise ScanError(path, f"its shape {array.shape} is not the input's {grid}", "this is a bug")
+    if not np.isfinite(array).all():
+        raise ScanError(path, "would hold NaN or infinite values", "check the input for extreme values")
+    dtype = np.dtype(like.dtype if dtype is None else dtype)
+    if dtype.kind in "iu":
+        array = _whole(array, dtype)
+    array = np.asarray(array, dtype=dtype)
+    header = nib.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_xyzt_units("mm")
+    affine = like.image.affine.numpy().astype(float)
+    header.set_sform(affine)
+    header.set_qform(affine)
+    header["sform_code"], header["qform_code"] = like.codes
+    header["descrip"] = description.encode("ascii", "replace")[:79]
+    # without an affine of its own, as nibabel would set other codes by it
+    _replace(path, nib.Nifti1Image(array if array.ndim == 3 else np.moveaxis(array, 0, -1), None, header))
+
+
+def _replace(path: Path, image: nib.Nifti1Image) -> None:
+    """Save beside `path`, on the disk for certain, then rename; whatever fails, nothing half is left."""
+    suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
+    temporary = path.with_name(f".part_{uuid.uuid4().hex}{suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(image, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason, remedy = f"cannot be written ({error.strerror})", "free space or choose another output folder"
+        raise ScanError(path, reason, remedy) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _whole(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Round to whole numbers and clip them to the range of an integer type."""
+    array = np.rint(array)
+    limits = np.iinfo(dtype)
+    top = array.dtype.type(limits.max)
+    if float(top) > limits.max:  # 2^31 - 1 as float32 is 2^31, which overflows
+        top = np.nextafter(top, array.dtype.type(0))
+    return np.clip(array, array.dtype.type(limits.min), top)
