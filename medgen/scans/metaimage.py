@@ -9,7 +9,7 @@ import numpy as np
 from medgen.scans.detached import beside
 from medgen.scans.grid import check_grid
 from medgen.scans.scan import Reading, Scan, ScanError
-from medgen.scans.stored import Inflated, Stored, Stream, check_size, skip
+from medgen.scans.stored import RATIO, Inflated, Stored, Stream, check_size, skip
 from medgen.scans.voxels import Layout, read_voxels, scan_of
 
 TYPES = {"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
@@ -50,7 +50,7 @@ def _read(
     if place != int(place) or place < 0 or 0 < place < start:
         raise ScanError(path, f"its header is broken (HeaderSize {place:g})", "export it again")
     start, begun = max(start, int(place)), start
-    check_size(path, layout.size, max(stored.size - start, 1), packed)
+    check_size(path, layout.size, stored.size - start, RATIO if packed else 1)
     skip(path, stored, start - begun)
     stream: Stream = Inflated(stored) if packed else stored
     voxels = read_voxels(path, stream, layout, reading)

@@ -10,7 +10,7 @@ from nibabel.nifti1 import Nifti1Header
 
 from medgen.scans.grid import apart, check_grid
 from medgen.scans.scan import Reading, Scan, ScanError
-from medgen.scans.stored import GZIP, Inflated, Stored, Stream, check_size, read_exactly, read_some, skip
+from medgen.scans.stored import GZIP, RATIO, Inflated, Stored, Stream, check_size, read_exactly, read_some, skip
 from medgen.scans.voxels import Layout, read_voxels, scan_of
 
 MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  #: by xyzt_units: not said (so mm), metres, mm, microns
@@ -45,7 +45,7 @@ def read_nifti(path: Path, reading: Reading | None = None) -> Scan:
         layout = _layout(path, header, reading)
         affine, codes = _affine(path, header, layout, reading)
         offset = _offset(path, header)
-        check_size(path, offset + layout.size, stored.size, packed)
+        check_size(path, offset + layout.size, stored.size, RATIO if packed else 1)
         _skip_extensions(path, content, header, offset)
         voxels = read_voxels(path, content, layout, reading)
         return scan_of(path, voxels, affine, layout, stored.digest(), reading, codes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import io
+import math
 import re
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,7 +14,7 @@ import numpy as np
 from medgen.scans.detached import beside
 from medgen.scans.grid import check_grid
 from medgen.scans.scan import Reading, Scan, ScanError
-from medgen.scans.stored import Inflated, Stored, Stream, check_size, read_exactly, read_some, skip
+from medgen.scans.stored import RATIO, Inflated, Stored, Stream, check_size, read_exactly, read_some, skip
 from medgen.scans.voxels import Layout, read_voxels, scan_of
 
 #: What turns each anatomical space to RAS; the other three names are their short forms.
@@ -63,23 +64,24 @@ def _read(
     """Read the voxels, once `stored` is at the first byte after the header."""
     lines, skipped = (_whole(path, fields, name, "0")[0] for name in ("line skip", "byte skip"))
     encoding = fields.get("encoding", "").lower()
-    packed = encoding in ("gz", "gzip", "bz2", "bzip2")
     if lines < 0 or skipped < -1 or (skipped == -1 and encoding != "raw"):
         raise ScanError(path, f"its header is broken (skips of {lines} lines, {skipped} bytes)", "export it again")
     for _ in range(lines):
         while read_exactly(path, stored, 1) != b"\n":
             pass
     stream: Stream = stored
+    ratio: float = 1
     if encoding in ("gz", "gzip"):
-        stream = Inflated(stored)
-    elif packed:
+        stream, ratio = Inflated(stored), RATIO
+    elif encoding in ("bz2", "bzip2"):
+        ratio = math.inf
         stream = bz2.BZ2File(cast(BinaryIO, stored))  # which asks no more of a file than to read
     elif encoding in ("txt", "text", "ascii"):
         stream, layout = _text(path, stored, layout)
     elif encoding != "raw":
         raise ScanError(path, "is encoded in another way than raw, gzip, bzip2 or text", "save it as raw or gzip")
-    if packed or encoding == "raw":
-        check_size(path, max(skipped, 0) + layout.size, size, packed)
+    if not isinstance(stream, io.BytesIO):
+        check_size(path, max(skipped, 0) + layout.size, size, ratio)
         skip(path, stream, size - layout.size if skipped == -1 else skipped)
     voxels = read_voxels(path, stream, layout, reading)
     return scan_of(path, voxels, affine, layout, stored.digest(), reading)

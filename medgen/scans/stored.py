@@ -137,11 +137,15 @@ def skip(path: Path, stream: Stream, count: int) -> None:
         count -= len(read_exactly(path, stream, min(count, CHUNK)))
 
 
-def check_size(path: Path, needed: int, stored: int, packed: bool) -> None:
-    """Raise `ScanError` where a file of `stored` bytes cannot hold the `needed` ones, or is a decompression bomb."""
-    if needed > stored * (RATIO if packed else 1):
+def check_size(path: Path, needed: int, stored: int, ratio: float = 1) -> None:
+    """Raise `ScanError` where a file of `stored` bytes cannot hold the `needed` ones, or is a decompression bomb.
+
+    Args:
+        ratio: how many bytes a stored byte can hold at most.
+    """
+    if needed > stored * ratio:
         raise ScanError(path, f"is truncated: its header states {needed} bytes, the file holds {stored}", "export it again")
-    if packed and needed > SUSPECT[1] and needed > SUSPECT[0] * stored:
+    if needed > SUSPECT[1] and needed > SUSPECT[0] * stored:
         raise ScanError(
             path,
             f"inflates {needed // stored} times, to {needed / 1e9:.1f} GB, as a decompression bomb does",
