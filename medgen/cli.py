@@ -128,6 +128,7 @@ def run(
     format: Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")] = "nifti",
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     permissive: Permissive = False,
+    memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
 ) -> None:
@@ -144,7 +145,7 @@ def run(
         cases, errors, _ = find(paths)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
-        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive)
+        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive, memory=memory)
         console = _console()
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, console)

@@ -29,7 +29,8 @@ def prepare_output(folder: Path) -> None:
 def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Options, console: Console) -> int:
     """Print what a run would do, how much memory it needs and about how long it takes; return the bad cases."""
     speed = voxels_a_second(bundle)
-    need = float(bundle.metadata.get("bytes_a_voxel", 0))
+    inferer = bundle.get("inferer")
+    inferer.memory = options.memory
     failed, seconds, memory = len(errors), 0.0, 0.0
     for case in cases:
         try:
@@ -38,9 +39,9 @@ def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Op
             console.print(f"would fail: {error}")
             failed += 1
             continue
-        voxels = scan.image.numel()
-        took = voxels / speed * (1 + options.samples / 4 if options.uncertainty else 1)
-        seconds, memory = seconds + took, max(memory, voxels * need)
+        voxels, need = inferer.cost(scan.image.shape[1:], bundle.network)
+        took = voxels / speed * (2 if options.uncertainty else 1)
+        seconds, memory = seconds + took, max(memory, need)
         shape = "x".join(map(str, scan.image.shape[1:]))
         console.print(f"{case.name}: {scan.modality or case.kind} {shape}, about {took:.1f} s -> {outputs(bundle, case, options)['']}")
     for unread in errors:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Options:
     format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
     deidentify: bool = False  #: no header and no file name of the input is told
     permissive: bool = False  #: scans with doubts that have a way out are taken, with a warning
+    memory: float | None = None  #: GiB for a volume, its result and the network; by default what is free, within reason
 
     def is_dicom(self, case: Case) -> bool:
         """Return whether the restored scan is written as a DICOM series."""
@@ -57,11 +59,11 @@ def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]
     data = bundle.get("normalisation")({"image": scan.image.clone()})
     image = data["image"]
     inferer = bundle.get("inferer")
+    inferer.memory = options.memory
     network: Any = bundle.network
 
     def infer(function: Callable[..., Tensor]) -> Tensor:
-        out = inferer(image.as_tensor()[None].to(bundle.device), function)
-        return out[0].float().cpu()
+        return inferer(image.as_tensor()[None], function)[0]
 
     def denormalise(prediction: Tensor) -> np.ndarray:
         pair = {"image": image, "pred": MetaTensor(prediction, meta=image.meta)}
@@ -72,7 +74,7 @@ def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]
     if options.uncertainty:
         if not hasattr(network, "uncertainty"):
             raise ValueError("this bundle has no uncertainty; run it without --uncertainty")
-        spread = infer(lambda y: network.uncertainty(y, samples=options.samples, seed=options.seed))
+        spread = infer(partial(network.uncertainty, samples=options.samples, seed=options.seed))
         images["uncertainty"] = denormalise(mean + spread) - images[""]  # a difference: free of the shift
     return images
 
@@ -184,9 +186,10 @@ def _sidecar(bundle: Bundle, scan: Scan, files: dict[str, Path], options: Option
 
 def voxels_a_second(bundle: Bundle, side: int = 96) -> float:
     """Measure the speed of a bundle's network on this device on noise of side^3 voxels."""
-    image = torch.rand(1, 1, side, side, side, device=bundle.device)
+    image = torch.rand(1, 1, side, side, side)
     inferer, network = bundle.get("inferer"), bundle.network
+    voxels, _ = inferer.cost((side,) * 3, network)
     inferer(image[..., :32, :32, :32], network)
     started = time.perf_counter()
-    float(inferer(image, network).flatten()[0])
-    return image.numel() / (time.perf_counter() - started)
+    inferer(image, network)
+    return voxels / (time.perf_counter() - started)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import prod
 from typing import Any
 
 import torch
-from monai.inferers import Inferer
+from monai.inferers import Inferer, SlidingWindowInferer
 from monai.utils import convert_to_dst_type
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
+from medgen.inference.memory import allowance
+from medgen.inference.stitch import Stitcher
+from medgen.inference.traits import Traits
+from medgen.inference.windows import Plan, plan
+
+LOG = logging.getLogger("medgen.inference")
 #: Axes of (B, C, X, Y, Z) to mirror, by the number of copies that are averaged; opposite corners first.
 FLIPS: dict[int, list[tuple[int, ...]]] = {
     1: [()],
@@ -41,70 +50,132 @@ class AutocastInferer(Inferer):
 
 
 class HaloInferer(AutocastInferer):
-    """Restore a volume (B, C, X, Y, Z) of any size: one pass up to `max_voxels`, else tiles that overlap by a halo.
+    """Restore a volume (B, C, X, Y, Z) of any size: in one pass where memory allows, else in tiles that overlap by a halo.
 
-    The border of each tile, which has seen too little of its surroundings, is thrown away; nothing is blended. Tiles
-    begin at multiples of the network's stride, so with a halo of the receptive field the result is the one-pass result;
-    with less the difference is small (`tests/inference` measures it). Sides are padded to the stride by reflection.
+    What it needs to know of the network it finds by trying it out, once: the stride that sides and tiles are aligned to,
+    the memory of a voxel and, before the first volume that needs tiles, the halo. The border of each tile, which has seen
+    too little of its surroundings, is thrown away; nothing is blended. Sides are padded to the stride by reflection. Tiles
+    that hold one value only (air) are computed once. A network that is not equivariant to shifts, or that sees all of its
+    window (attention, instance norm), runs in overlapping windows with blending instead (`SlidingWindowInferer`), and the
+    log says so.
+
+    The volume may lie on the CPU and the network on a GPU: then tiles are copied there and back while it computes. Where
+    memory runs out all the same, the tiles are halved.
 
     Args:
-        multiple: total stride of the network.
-        max_voxels: largest volume for one pass.
-        tile: side of a tile without its halo, in voxels; a multiple of `multiple`.
-        halo: in voxels; a multiple of `multiple`.
+        memory: GiB that input, output and network may use together; by default what `medgen.inference.memory` allows.
         flips: average over so many mirrored copies of the image (1, 2, 4 or 8): no better network, but a better mean.
+        tolerance: largest error of a tile, relative to the output's range, that is as good as one pass. Halos of up to 64
+            voxels are tried; where none is good enough, the log tells the error that is left.
+        roi_size: window of a network that cannot be tiled.
         bf16: see `AutocastInferer`.
     """
 
     def __init__(
         self,
-        multiple: int = 8,
-        max_voxels: int = 40_000_000,
-        tile: int = 192,
-        halo: int = 32,
+        memory: float | None = None,
         flips: int = 1,
+        tolerance: float = 1e-4,
+        roi_size: Sequence[int] = (96, 96, 96),
         bf16: bool | None = None,
     ) -> None:
         super().__init__(bf16)
-        if tile % multiple or halo % multiple or tile <= 0 or halo < 0:
-            raise ValueError(f"tile {tile} and halo {halo} must be multiples of the network's stride, {multiple}")
         if flips not in FLIPS:
             raise ValueError(f"flips must be one of {', '.join(map(str, FLIPS))}, not {flips}")
-        self.multiple, self.max_voxels, self.tile, self.halo, self.flips = multiple, max_voxels, tile, halo, flips
+        self.memory, self.flips, self.tolerance, self.roi_size = memory, flips, tolerance, tuple(roi_size)
+        self._known: tuple[Any, Traits] | None = None
 
     @torch.inference_mode()
-    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         image = inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs
-        shape = image.shape[2:]
-        padded = self._pad(image)
-        if padded[0, 0].numel() <= self.max_voxels:
-            out = self._averaged(padded, network, *args, **kwargs)
-        else:
-            out = torch.empty_like(padded, dtype=torch.float32)
-            for core, window, inner in self._tiles(padded.shape[2:]):
-                out[core] = self._averaged(padded[window], network, *args, **kwargs)[inner]
-        out = out[..., : shape[0], : shape[1], : shape[2]]
-        return convert_to_dst_type(out, inputs, dtype=torch.float32)[0]  # with the input's metadata, for SaveImaged
+        traits = self._traits(network, image, args, kwargs)
+        function = partial(self._averaged, partial(network, *args, **kwargs))
+        if traits.stride is None:
+            windows = SlidingWindowInferer(
+                self.roi_size, overlap=0.5, mode="gaussian", sw_device=traits.device, device=image.device
+            )
+            return _like(windows(image, function), inputs)
+        padded = _pad(image, traits.stride)
+        tiles = self._plan(traits, padded.shape)
+        while True:
+            try:
+                return _like(Stitcher(padded, traits.device).run(function, tiles), inputs)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_memory(error):
+                    raise
+            if traits.device.type == "cuda":
+                torch.cuda.empty_cache()
+            LOG.warning("out of memory with tiles of %d voxels; going on with half of that", tiles.largest)
+            tiles = plan(padded.shape[2:], traits.stride, traits.halo, tiles.largest / 2)
 
-    def _averaged(self, image: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
-        copies = FLIPS[self.flips]
-        out = torch.zeros_like(image, dtype=torch.float32)
-        for axes in copies:
-            out += super().__call__(image.flip(axes), network, *args, **kwargs).flip(axes)
-        return out / len(copies)
+    def cost(self, shape: Sequence[int], network: nn.Module, channels: int = 1) -> tuple[float, float]:
+        """Return how many voxels a volume (X, Y, Z) makes the network compute, and the bytes that this takes at its peak."""
+        traits = self._traits(network, torch.empty(1, channels, 0), (), {})
+        stride = traits.stride or (1, 1, 1)
+        padded = (1, channels, *(n + -n % step for n, step in zip(shape, stride)))
+        if traits.stride is None:  # windows that overlap by half
+            return 8.0 * self.flips * prod(padded[2:]), 3 * _held(padded) + prod(self.roi_size) * traits.bytes_a_voxel
+        tiles = self._plan(traits, padded)
+        return self.flips * tiles.work * prod(padded[2:]), _held(padded) + tiles.largest * traits.bytes_a_voxel
 
-    def _pad(self, image: Tensor) -> Tensor:
-        for axis in (2, 3, 4):
-            length = image.shape[axis]
-            index = torch.arange(length + -length % self.multiple, device=image.device) % max(2 * length - 2, 1)
-            if len(index) > length:  # there and back again, as often as it takes; copies of the last plane would look free of noise
-                image = image.index_select(axis, torch.minimum(index, 2 * length - 2 - index))
-        return image
+    def _traits(self, network: Callable[..., Any], image: Tensor, args: Any, kwargs: Any) -> Traits:
+        """Return what is known of the network; of a method or a partial of one, of the network that it belongs to."""
+        function = network.func if isinstance(network, partial) else network
+        owner = getattr(function, "__self__", function)
+        owner = owner if isinstance(owner, nn.Module) else network
+        if self._known is None or self._known[0] is not owner:
+            parameter = next(owner.parameters(), None) if isinstance(owner, nn.Module) else None
+            device = image.device if parameter is None else parameter.device
+            plain, fast = partial(owner, *args, **kwargs), partial(self._fast, partial(owner, *args, **kwargs))
+            self._known = (owner, Traits(plain, fast, image.shape[1], device, self.tolerance))
+        return self._known[1]
 
-    def _tiles(self, shape: Sequence[int]) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield the index of each tile, of the window that computes it, and of the tile in that window."""
-        for start in product(*(range(0, n, self.tile) for n in shape)):
-            core = [slice(s, min(s + self.tile, n)) for s, n in zip(start, shape)]
-            window = [slice(max(c.start - self.halo, 0), min(c.stop + self.halo, n)) for c, n in zip(core, shape)]
-            inner = [slice(c.start - w.start, c.stop - w.start) for c, w in zip(core, window)]
-            yield (..., *core), (..., *window), (..., *inner)
+    def _plan(self, traits: Traits, shape: Sequence[int]) -> Plan:
+        """Return one pass where memory allows, else tiles."""
+        stride = traits.stride or (1, 1, 1)
+        whole = plan(shape[2:], stride, (0, 0, 0), prod(shape[2:]))
+        voxels = allowance(traits.device, _held(shape), self.memory) / traits.bytes_a_voxel
+        return whole if whole.largest <= voxels else plan(shape[2:], stride, traits.halo, voxels)
+
+    def _fast(self, function: Callable[[Tensor], Any], image: Tensor) -> Any:
+        return super().__call__(image, function)
+
+    def _averaged(self, function: Callable[[Tensor], Any], image: Tensor) -> Any:
+        total: Any = None
+        for axes in FLIPS[self.flips]:
+            out = tree_map(partial(_float_flipped, axes=axes), self._fast(function, image.flip(axes)))
+            total = out if total is None else tree_map(Tensor.add_, total, out)
+        return tree_map(lambda t: t / self.flips, total) if self.flips > 1 else total
+
+
+def _float_flipped(image: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return image.float().flip(axes) if axes else image.float()
+
+
+def _held(shape: Sequence[int]) -> int:
+    """Return the bytes of input and output."""
+    return 8 * prod(shape)
+
+
+def _like(output: Any, inputs: Tensor) -> Any:
+    """Cut the padding off, and add the input's metadata, for SaveImaged."""
+    x, y, z = inputs.shape[2:]
+    return tree_map(lambda t: convert_to_dst_type(t[..., :x, :y, :z], inputs, dtype=torch.float32)[0], output)
+
+
+def _pad(image: Tensor, stride: Sequence[int]) -> Tensor:
+    """Pad to multiples of the stride by reflection, there and back again as often as it takes.
+
+    Copies of the last plane would look free of noise.
+    """
+    for axis, step in zip((2, 3, 4), stride):
+        length = image.shape[axis]
+        index = torch.arange(length + -length % step, device=image.device) % max(2 * length - 2, 1)
+        if len(index) > length:
+            image = image.index_select(axis, torch.minimum(index, 2 * length - 2 - index).clamp_min(0))
+    return image
+
+
+def _is_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "can't allocate memory" in text

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 from medgen.networks.dct_frame import DCTFrame
 
+FLOOR = 0.005  #: least standard deviation, of a scan whose robust maximum is 1: a clean scan's would have no bound
+
 
 class LadderTerms(NamedTuple):
     """What the loss needs of one forward pass with a target (all of shape (B, C, X, Y, Z) but `kl`)."""
@@ -107,17 +109,18 @@ class Trunk(nn.Module):
 
 
 class Ladder(nn.Module):
-    """Latents at every level of the trunk, coarsest first; a model of what the trunk could not know.
+    """A scale and latents at every level of the trunk, coarsest first: a model of what the trunk could not know.
 
-    The prior p(z|y) sees only the trunk's features and the noise that the trunk removed; the posterior q(z|x,y) also
-    sees the trunk's error x - mean (ladder VAE: Sonderby 2016; for denoising: HDN, Prakash 2022).
+    The prior p(z|y) sees the trunk's features, and the noise that the trunk removed with its local level; the posterior
+    q(z|x,y) also sees the trunk's error x - mean (ladder VAE: Sonderby 2016; for denoising: HDN, Prakash 2022). The scale
+    of the likelihood sees no latents: where they told it, the posterior's told the scale of the error that it had seen,
+    and draws from the prior were three times too sure of themselves.
     """
 
     def __init__(self, channels: int, widths: Sequence[int], width: int, latents: int) -> None:
         super().__init__()
         levels = len(widths)
-        self.latents = latents
-        self.noise = nn.Conv3d(2 * channels, width, 2, stride=2)
+        self.noise = nn.Conv3d(3 * channels, width, 2, stride=2)
         self.noise_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(levels - 1))
         self.error = nn.Conv3d(channels, width, 2, stride=2)
         self.error_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(levels - 1))
@@ -127,12 +130,13 @@ class Ladder(nn.Module):
         self.posterior = nn.ModuleList(nn.Conv3d(2 * width, 2 * latents, 1) for _ in widths)
         self.decode = nn.ModuleList(nn.Conv3d(latents, width, 1) for _ in widths)
         self.up = nn.ModuleList(nn.ConvTranspose3d(width, width, 2, stride=2) for _ in range(levels - 1))
-        self.head = nn.ConvTranspose3d(width, 2 * channels, 2, stride=2)
-        for layer in [*self.prior, *self.posterior, self.head]:
+        self.residual = nn.ConvTranspose3d(width, channels, 2, stride=2)
+        self.scale_mix = nn.Conv3d(width, width, 3, padding=1)
+        self.scale = nn.ConvTranspose3d(width, channels, 2, stride=2)
+        for layer in [*self.prior, *self.posterior, self.residual, self.scale]:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        with torch.no_grad():
-            self.head.bias[channels:] = math.log(0.03)  # type: ignore[index]
+        nn.init.constant_(self.scale.bias, math.log(0.03 - FLOOR))  # type: ignore[arg-type]
 
     def _pyramid(self, x: Tensor, first: nn.Module, down: nn.ModuleList) -> list[Tensor]:
         levels = [F.relu(first(x))]
@@ -140,34 +144,41 @@ class Ladder(nn.Module):
             levels.append(F.relu(layer(levels[-1])))
         return levels
 
-    def forward(
-        self, y: Tensor, mean: Tensor, features: Sequence[Tensor], target: Tensor | None, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Sample the latents (from the posterior where there is a target, else the prior) and decode them."""
-        noise = self._pyramid(torch.cat([y, (y - mean).abs()], 1), self.noise, self.noise_down)
-        error = None if target is None else self._pyramid(10 * (target - mean), self.error, self.error_down)
+    def condition_on(self, y: Tensor, mean: Tensor, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Return what y tells each level, finest first, and the log of the likelihood's standard deviation."""
+        removed = y - mean
+        level = F.avg_pool3d(removed.square(), 5, stride=1, padding=2, count_include_pad=False).add(1e-8).log() / 2 + 3
+        noise = self._pyramid(torch.cat([y, removed.abs(), level], 1), self.noise, self.noise_down)
+        told = [condition(f) + n for condition, f, n in zip(self.condition, features, noise)]
+        log_scale = self.scale(F.relu(self.scale_mix(F.relu(told[0])))).float()
+        return told, (log_scale.clamp(-8, 1).exp() + FLOOR).log()
+
+    def draw(
+        self, told: Sequence[Tensor], error: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw the latents and decode the residual; from the posterior where there is an `error`, else from the prior.
+
+        The second is the divergence of each level, summed over latents and voxels; of the prior, empty.
+        """
+        seen = None if error is None else self._pyramid(10 * error, self.error, self.error_down)
         kl: list[Tensor] = []
         x: Tensor | None = None
-        for level in reversed(range(len(features))):
-            h = self.condition[level](features[level]) + noise[level]
-            if x is not None:
-                h = h + self.up[level](x)
+        for level in reversed(range(len(told))):
+            h = told[level] if x is None else told[level] + self.up[level](x)
             h = F.relu(self.mix[level](F.relu(h)))
             prior_mean, prior_log = self.prior[level](h).float().chunk(2, 1)
             prior_log = prior_log.clamp(-5, 3)
             z_mean, z_log = prior_mean, prior_log
-            if error is not None:
-                z_mean, z_log = self.posterior[level](torch.cat([h, error[level]], 1)).float().chunk(2, 1)
+            if seen is not None:
+                z_mean, z_log = self.posterior[level](torch.cat([h, seen[level]], 1)).float().chunk(2, 1)
                 z_log = (prior_log + z_log).clamp(-5, 3)
                 z_mean = prior_mean + z_mean
                 divergence = prior_log - z_log - 0.5
                 divergence = divergence + 0.5 * ((2 * z_log).exp() + (z_mean - prior_mean) ** 2) / (2 * prior_log).exp()
-                kl.append(divergence.sum() / y.numel())
-            draw = torch.randn(z_mean.shape, generator=generator, device=z_mean.device)
-            z = z_mean + z_log.exp() * draw
-            x = h + self.decode[level](z.to(h.dtype))
-        residual, log_scale = self.head(x).float().chunk(2, 1)
-        return residual, log_scale.clamp(-8, 1), torch.stack(kl) if kl else y.new_zeros(0)
+                kl.append(divergence.sum())
+            noise = torch.randn(z_mean.shape, generator=generator, device=z_mean.device)
+            x = h + self.decode[level]((z_mean + z_log.exp() * noise).to(h.dtype))
+        return self.residual(x).float(), torch.stack(kl) if kl else torch.zeros(0, device=told[0].device)
 
 
 class LadderVAE(nn.Module):
@@ -207,8 +218,9 @@ class LadderVAE(nn.Module):
         if target is None:
             return mean
         kept = mean.detach()
-        residual, log_scale, kl = self.ladder(y, kept, [f.detach() for f in features], target, None)
-        return LadderTerms(mean, residual, log_scale, kl)
+        told, log_scale = self.ladder.condition_on(y, kept, [f.detach() for f in features])
+        residual, kl = self.ladder.draw(told, target - kept, None)
+        return LadderTerms(mean, residual, log_scale, kl / y.numel())
 
     def _check(self, y: Tensor) -> None:
         if not torch.jit.is_tracing() and any(n % self.stride for n in y.shape[2:]):
@@ -218,17 +230,17 @@ class LadderVAE(nn.Module):
     def uncertainty(self, y: Tensor, samples: int = 8, seed: int = 0) -> Tensor:
         """Return the standard deviation of x given y, (B, C, X, Y, Z), in the units of y.
 
-        The law of total variance over `samples` draws of the latents: the mean of the likelihood's variance plus the
-        variance of the decoded residuals (which has no meaning for one sample and is then left out).
+        The law of total variance: the likelihood's variance plus the variance of the residuals decoded from `samples`
+        draws of the latents (which has no meaning for one sample and is then left out).
         """
         self._check(y)
         mean, features = self.trunk(y)
+        told, log_scale = self.ladder.condition_on(y, mean, features)
         generator = torch.Generator(y.device).manual_seed(seed)
-        total, first, second = (torch.zeros_like(y, dtype=torch.float32) for _ in range(3))
+        first, second = (torch.zeros_like(y, dtype=torch.float32) for _ in range(2))
         for _ in range(samples):
-            residual, log_scale, _ = self.ladder(y, mean, features, None, generator)
-            total += (2 * log_scale).exp()
+            residual, _ = self.ladder.draw(told, None, generator)
             first += residual
             second += residual**2
         spread = (second - first**2 / samples) / max(samples - 1, 1)
-        return (total / samples + spread.clamp_min(0)).sqrt()
+        return ((2 * log_scale).exp() + spread.clamp_min(0)).sqrt()
