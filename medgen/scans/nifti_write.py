@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import uuid
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 from medgen.scans.scan import Scan, ScanError
+from medgen.scans.whole import whole_file
 
 
 def write_nifti(
@@ -34,7 +32,8 @@ def write_nifti(
     if dtype.kind in "iu":
         array = _whole(array, dtype)
     array = np.asarray(array, dtype=dtype)
-    header = nib.Nifti1Header()
+    kind = nib.Nifti1Image if max(array.shape) < 2**15 else nib.Nifti2Image  # which has sizes of 64 bits
+    header = kind.header_class()
     header.set_data_dtype(dtype)
     header.set_xyzt_units("mm")
     affine = like.image.affine.numpy().astype(float)
@@ -42,26 +41,11 @@ def write_nifti(
     header.set_qform(affine)
     header["sform_code"], header["qform_code"] = like.codes
     header["descrip"] = description.encode("ascii", "replace")[:79]
-    # without an affine of its own, as nibabel would set other codes by it
-    _replace(path, nib.Nifti1Image(array if array.ndim == 3 else np.moveaxis(array, 0, -1), None, header))
-
-
-def _replace(path: Path, image: nib.Nifti1Image) -> None:
-    """Save beside `path`, on the disk for certain, then rename; whatever fails, nothing half is left."""
-    suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
-    temporary = path.with_name(f".part_{uuid.uuid4().hex}{suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    volumes = array if array.ndim == 3 else np.moveaxis(array, 0, -1)
+    # without an affine of its own, by which nibabel would set other codes
+    image = kind(volumes, None, header)
+    with whole_file(path) as temporary:
         nib.save(image, temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        reason, remedy = f"cannot be written ({error.strerror})", "free space or choose another output folder"
-        raise ScanError(path, reason, remedy) from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _whole(array: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -1,30 +1,24 @@
-"""NIfTI is read right or refused, and written whole or not at all."""
+"""NIfTI is read right or refused (by the corpus too), and what is told of it is true."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from monai.data import MetaTensor
 from monai.transforms import Orientation
 
-from medgen.scans import Scan, ScanError, write_nifti
+from medgen.scans import ScanError, write_nifti
 from medgen.scans.nifti import read_nifti
 from medgen.scans.scan import Reading
 from tests.scans.corpus_nifti import ENTRIES
 from tests.scans.hostile import assert_cheaply_refused
-from tests.scans.phantoms import assert_phantom, field, nifti_affine, nifti_image, turned
+from tests.scans.phantoms import assert_phantom, nifti_affine, nifti_image, turned
 
 SHAPE = (4, 5, 6)
 SHARED = Path(os.environ.get("MEDGEN_SHARED") or Path(__file__).parents[2].parent / "shared/data")
@@ -226,127 +220,3 @@ def test_what_cannot_be_opened_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder.nii").mkdir()
     with pytest.raises(ScanError, match="cannot be read"):
         read_nifti(tmp_path / name)
-
-
-def scan_on(affine: np.ndarray, dtype: Any = np.float32, shape: tuple[int, ...] = SHAPE) -> Scan:
-    values = torch.from_numpy(field(affine, shape).astype(np.float32))[None]
-    return Scan(MetaTensor(values, affine=torch.from_numpy(affine)), "HU", "CT", np.dtype(dtype), Path("in.nii"), "0" * 64)
-
-
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4", "f8"])
-@pytest.mark.parametrize("name", AFFINES)
-def test_written_and_read_again(name: str, dtype: str, suffix: str, tmp_path: Path) -> None:
-    like = scan_on(AFFINES[name], dtype)
-    array = np.random.default_rng(0).integers(0, 200, SHAPE).astype(np.float32)
-    path = tmp_path / f"new/folder/a{suffix}"
-    write_nifti(path, array, like)
-    header = nib.load(path).header
-    assert (int(header["sform_code"]), int(header["qform_code"])) == (1, 1)
-    assert header.get_xyzt_units()[0] == "mm" and header.get_slope_inter() == (None, None)
-    np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=1e-4)
-    again = read_nifti(path)
-    np.testing.assert_array_equal(again.image[0].numpy(), array)
-    np.testing.assert_allclose(again.image.affine.numpy(), AFFINES[name], atol=1e-5)
-    assert again.dtype == np.dtype(dtype)
-    assert (path.read_bytes()[:2] == b"\x1f\x8b") == (suffix == ".nii.gz")
-
-
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(
-    angles=st.tuples(*[st.floats(-180, 180)] * 3),
-    spacing=st.tuples(*[st.floats(0.1, 10)] * 3),
-    flip=st.sampled_from([-1, 1]),
-    origin=st.tuples(*[st.floats(-500, 500)] * 3),
-    array=hnp.arrays(np.float32, st.tuples(*[st.integers(2, 6)] * 3), elements=st.floats(-1e6, 1e6, width=32)),
-)
-def test_any_array_on_any_grid_comes_back(
-    angles: tuple[float, ...],
-    spacing: tuple[float, ...],
-    flip: int,
-    origin: tuple[float, ...],
-    array: np.ndarray,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    affine = np.eye(4)
-    affine[:3, :3] = turned(*angles) * np.array(spacing) * [flip, 1, 1]
-    affine[:3, 3] = origin
-    path = tmp_path_factory.mktemp("any") / "a.nii"
-    write_nifti(path, array, scan_on(affine, shape=array.shape))
-    again = read_nifti(path)
-    np.testing.assert_array_equal(again.image[0].numpy(), array)
-    np.testing.assert_allclose(again.image.affine.numpy(), affine, atol=1e-4)
-
-
-@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4"])
-def test_whole_types_are_rounded_and_clipped(dtype: str, tmp_path: Path) -> None:
-    array = np.zeros(SHAPE, np.float32)
-    array[0, 0, :5] = -1e12, 1e12, 1.4, 1.6, 100
-    write_nifti(tmp_path / "a.nii", array, scan_on(nifti_affine()), dtype=np.dtype(dtype))
-    low, high, down, up, same = np.asarray(nib.load(tmp_path / "a.nii").dataobj)[0, 0, :5].tolist()
-    limits = np.iinfo(dtype)
-    assert (low, down, up, same) == (limits.min, 1, 2, 100)
-    assert limits.max * (1 - 1e-7) <= high <= limits.max  # float32 has 24 bits
-
-
-@pytest.mark.parametrize("description", ["short", "x" * 200, "ü" * 79])
-def test_the_description_keeps_79_bytes(description: str, tmp_path: Path) -> None:
-    write_nifti(tmp_path / "a.nii", np.zeros(SHAPE), scan_on(nifti_affine()), description=description)
-    assert nib.load(tmp_path / "a.nii").header["descrip"].tobytes().rstrip(b"\0") == description.encode("ascii", "replace")[:79]
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("dtype", ["i2", "f4"])
-def test_values_that_could_not_be_read_again_are_not_written(bad: float, dtype: str, tmp_path: Path) -> None:
-    array = np.zeros(SHAPE, np.float32)
-    array[1, 2, 3] = bad
-    with pytest.raises(ScanError, match="NaN or infinite"):
-        write_nifti(tmp_path / "a.nii", array, scan_on(nifti_affine(), dtype))
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 7), (6, 5, 4), (1, 4, 5, 6)])
-def test_another_shape_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
-    with pytest.raises(ScanError, match="shape"):
-        write_nifti(tmp_path / "a.nii", np.zeros(shape), scan_on(nifti_affine()))
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("a file")
-    with pytest.raises(ScanError, match="cannot be written"):
-        write_nifti(tmp_path / "out/a.nii", np.zeros(SHAPE), scan_on(nifti_affine()))
-    assert [path.name for path in tmp_path.iterdir()] == ["out"] and (tmp_path / "out").read_text() == "a file"
-
-
-def test_a_file_that_is_there_is_replaced_not_changed(tmp_path: Path) -> None:
-    path, like = tmp_path / "a.nii.gz", scan_on(nifti_affine())
-    write_nifti(path, np.zeros(SHAPE), like)
-    with path.open("rb") as reader:  # whoever reads the old file goes on reading the old file
-        write_nifti(path, np.ones(SHAPE), like)
-        old = nib.Nifti1Image.from_bytes(gzip.decompress(reader.read()))
-    assert np.asarray(old.dataobj).max() == 0 and np.asarray(nib.load(path).dataobj).min() == 1
-    assert [found.name for found in tmp_path.iterdir()] == ["a.nii.gz"]
-
-
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_a_disk_that_fills_up_leaves_the_old_file(suffix: str, tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    path, like = tmp_path / f"a{suffix}", scan_on(nifti_affine(), shape=(20, 20, 20))
-    write_nifti(path, np.zeros((20, 20, 20)), like)
-    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    noise = np.random.default_rng(0).normal(size=(20, 20, 20))  # 32 kB, which no gzip makes small
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
-    try:
-        with pytest.raises(ScanError, match="cannot be written"):
-            write_nifti(path, noise, like)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert path.read_bytes() == before and [found.name for found in tmp_path.iterdir()] == [path.name]
-
-
-def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.nii/inside").mkdir(parents=True)
-    with pytest.raises(ScanError, match="cannot be written"):
-        write_nifti(tmp_path / "a.nii", np.zeros(SHAPE), scan_on(nifti_affine()))
-    assert [found.name for found in tmp_path.iterdir()] == ["a.nii"]
