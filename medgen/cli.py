@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin stall beside another busy process
 
 app = typer.Typer(
     help="Generative medical imaging on MONAI: enhance, denoise and repair 3D CT and MR, and measure what was done.\n\n"
