@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
+import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from medgen.scans import ScanError, find, read
-from tests.scans.phantoms import assert_phantom, itk_image, nifti_affine, nifti_image, save_series, series
+from tests.scans.corpus_nifti import patch
+from tests.scans.phantoms import assert_phantom, field, itk_image, nifti_affine, nifti_image, save_series, series
 
 AFFINE = nifti_affine(flips=(1, -1, 1))
 WRITERS: dict[str, Callable[[Path], object]] = {
@@ -52,6 +54,20 @@ def test_a_path_without_scans_is_refused(name: str, reason: str, tmp_path: Path)
     (tmp_path / "a.txt").write_text("nothing")
     with pytest.raises(ScanError, match=reason):
         read(tmp_path / name)
+
+
+def test_what_is_asked_for_reaches_the_reader(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.stack([field(AFFINE, (4, 5, 6))] * 2, axis=-1).astype(np.float32), AFFINE)
+    (tmp_path / "a.nii").write_bytes(patch(252, "2h", 0, 0)(image.to_bytes()))
+    (case,) = find(tmp_path).cases
+    for place in (tmp_path, case):
+        with pytest.raises(ScanError, match="4D"):
+            read(place, permissive=True)
+        with pytest.raises(ScanError, match="no orientation.* use --permissive"):
+            read(place, four_d=True)
+        scan = read(place, permissive=True, four_d=True)
+        assert scan.image.shape == (2, 4, 5, 6) and "no orientation" in scan.warnings[0]
+        assert [len(volume.image) for volume in scan.volumes()] == [1, 1]
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "a.dcm"])
