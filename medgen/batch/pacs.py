@@ -86,6 +86,8 @@ def fetch(
     """
     if not (study or series or patient) or any(character in study + series + patient for character in "*?\\"):
         raise PacsError("say what to fetch: a study, series or patient ID, without wildcards")
+    if listen and not 0 < listen[1] < 65536:
+        raise PacsError(f"cannot receive on {listen[0]}:{listen[1]}: a port is a number from 1 to 65535; choose another port")
     found = _find(pacs, study=study, series=series, patient=patient, modality=modality)
     if not found:
         raise PacsError(f"{pacs} has no such series; check the UIDs or the patient ID")

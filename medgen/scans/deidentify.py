@@ -13,24 +13,35 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from medgen import __version__
-from medgen.scans.dicom_carried import TYPE_2
-from medgen.scans.dicom_derived import coded, uid
+from medgen.scans.dicom_carried import LOSSY, PAIRED, TYPE_2, UNPAIRED
+from medgen.scans.dicom_derived import MR_TYPES, coded, uid
+from medgen.scans.dicom_values import ENUMERATED
 from medgen.scans.scan import Scan, ScanError
 
 #: Table E.1-1 as dicom-anonymizer names its editions; the newest that this version has is taken.
 EDITIONS = ("dicomfields_2026c", "dicomfields_2024b", "dicomfields_2023")
 METHOD = ("113100", "DCM", "Basic Application Confidentiality Profile")
 EXTRA = "pip install medgen[dicom]"
+#: What coded words (VR CS) may stay: only those that the standard defines, since a CS can hold any word, a name too.
+TERMS: dict[str, frozenset[str]] = {
+    **ENUMERATED,
+    "Modality": frozenset(("CT", "MR")),
+    "ImageType": frozenset(("ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL", "M", "P", "R", "I", *MR_TYPES)),
+    "ScanOptions": frozenset(("PER", "RG", "CG", "PPG", "FC", "PFF", "PFP", "SP", "FS")),
+    "PatientPosition": frozenset(("HFS", "HFP", "HFDR", "HFDL", "FFS", "FFP", "FFDR", "FFDL")),
+    "BodyPartExamined": UNPAIRED | PAIRED,
+    "LossyImageCompressionMethod": frozenset(LOSSY.values()),
+}
 #: Replaced by new ones; what other UIDs there are is removed.
 UIDS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
-TEXT = ("PN", "LO", "SH", "ST", "LT", "UT", "UC", "UR", "AE", "AS", "DA", "DT", "TM", "UN", "OB", "OW")
+NUMBERS = ("DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FD", "FL")
 
 
 class Deidentifier:
     """De-identify the scans of one run: the same patient, study or instance gets the same new name throughout it.
 
     Stricter than the profile: besides what Table E.1-1 removes, every free text, date, time, nested sequence and private
-    element goes, since any of them may name the patient; numbers and coded words that describe the acquisition stay.
+    element goes, since any of them may name the patient; what stays are numbers, and words that the standard defines.
     Names are drawn at random and kept only in memory, so nothing leads back. Pixels are not touched: a face stays a face.
     """
 
@@ -82,7 +93,15 @@ class Deidentifier:
     def _carry(self, ds: Dataset, element: DataElement, keyword: str) -> None:
         if keyword in UIDS and element.value:
             setattr(ds, keyword, uid(self._secret, str(element.value)))
-        elif element.VR not in (*TEXT, "SQ", "UI") and (element.tag.group, element.tag.element) not in self._table:
+            return
+        if (element.tag.group, element.tag.element) in self._table:
+            return
+        values = list(element.value) if element.VM > 1 else [element.value]
+        if element.VR == "CS":
+            known = [str(word) for word in values if word in TERMS.get(keyword, ())]
+            if known:
+                setattr(ds, keyword, known)
+        elif element.VR in NUMBERS and all(isinstance(number, (int, float)) for number in values):
             ds.add(copy.deepcopy(element))
 
     def _new(self, text: str) -> str:

@@ -48,7 +48,8 @@ TRIAL_MODULE = (
     "ClinicalTrialProtocolEthicsCommitteeApprovalNumber",
 )  # fmt: skip
 TIME_POINT = ("ClinicalTrialTimePointDescription", "LongitudinalTemporalOffsetFromEvent", "ConsentForClinicalTrialUseSequence")
-#: Body parts of PS3.16 annex L that are not paired: of these no Laterality may be told, of all others it must be.
+#: Body parts of PS3.16 annex L that are not paired (of these no Laterality may be told, of all others it must be), and
+#: those that are.
 UNPAIRED = frozenset((
     "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BACK", "BLADDER", "BRAIN", "CEREBELLUM", "CERVIX", "CHEST", "CHESTABDOMEN",
     "CHESTABDPELVIS", "CIRCLEOFWILLIS", "COCCYX", "COLON", "CORONARYARTERY", "CSPINE", "CTSPINE", "DUODENUM",
@@ -57,6 +58,13 @@ UNPAIRED = frozenset((
     "NECKCHESTABDPELV", "NOSE", "PANCREAS", "PELVIS", "PENIS", "PHARYNX", "PROSTATE", "RECTUM", "SCALP", "SKULL",
     "SPINE", "SPLEEN", "SSPINE", "STERNUM", "STOMACH", "THYMUS", "THYROID", "TLSPINE", "TONGUE", "TRACHEA", "TSPINE",
     "URETER", "URETHRA", "UTERUS", "VAGINA", "VULVA", "WHOLEBODY",
+))  # fmt: skip
+PAIRED = frozenset((
+    "ADRENAL", "ANKLE", "ARM", "AXILLA", "BREAST", "BRONCHUS", "BUTTOCK", "CALCANEUS", "CALF", "CAROTID", "CHEEK",
+    "CHOROIDPLEXUS", "CLAVICLE", "CORNEA", "EAR", "ELBOW", "EXTREMITY", "EYE", "EYELID", "FEMUR", "FINGER", "FOOT",
+    "FOREARM", "HAND", "HIP", "HUMERUS", "IAC", "KIDNEY", "KNEE", "LEG", "LUNG", "ORBIT", "OVARY", "PAROTID",
+    "PATELLA", "RIB", "SCAPULA", "SCLERA", "SCROTUM", "SHOULDER", "SUBMANDIBULAR", "TESTIS", "THIGH", "THUMB",
+    "TMJOINT", "TOE", "UPPERARM", "WRIST", "ZYGOMA",
 ))  # fmt: skip
 UID = re.compile(r"[0-9.]+")
 LOSSY = {
@@ -117,7 +125,9 @@ def _name_charset(ds: Dataset, source: Dataset) -> None:
     """Set SpecificCharacterSet to the source's own, where it holds all text that was carried over."""
     texts = [str(element.value) for element in ds.iterall() if element.VR != "SQ" and not str(element.value).isascii()]
     try:
-        declared = source.get("SpecificCharacterSet") or ("ISO_IR 100" if texts else None)
+        declared = source.get("SpecificCharacterSet")
+        if declared in (None, "", "ISO_IR 6"):  # the default, ASCII, in which pydicom reads other bytes as Latin 1
+            declared = "ISO_IR 100" if texts else None
         known = all(str(term) in charset.python_encoding for term in ([declared] if isinstance(declared, str) else declared or []))
         codecs = charset.convert_encodings(declared)
         fits = all(charset.decode_bytes(charset.encode_string(text, codecs), codecs, set()) == text for text in texts)

@@ -30,6 +30,9 @@ PROCESSING: Code = ("109102", "DCM", "Processing Equipment")
 SOURCE_IMAGE: Code = ("121322", "DCM", "Source image for image processing operation")
 
 RESEARCH = "RESEARCH USE ONLY"
+#: Image Type value 3 of MR (PS3.3 C.8.3.1.1.1) that a restored image keeps; others become OTHER.
+MR_TYPES = ("DENSITY MAP", "DIFFUSION MAP", "IMAGE ADDITION", "MODULUS SUBTRACT", "MPR", "OTHER", "PHASE MAP",
+            "PHASE SUBTRACT", "PROJECTION IMAGE", "T1 MAP", "T2 MAP", "VELOCITY MAP")  # fmt: skip
 #: What it takes to refer to an image.
 REFERENCE = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
 

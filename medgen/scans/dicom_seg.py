@@ -51,6 +51,8 @@ def write_seg(
         from highdicom.sr.coding import CodedConcept
     except ImportError:
         raise ScanError(path, "DICOM SEG needs highdicom", EXTRA) from None
+    if len(like.image) != 1:
+        raise ScanError(path, f"its image holds {len(like.image)} volumes", "write a SEG for each of its volumes")
     if not like.slices:
         raise ScanError(path, "its image has no DICOM headers", "write the image as DICOM first, and read it back")
     if tuple(labels.shape) != tuple(like.image.shape[1:]) or labels.shape[2] != len(like.slices):

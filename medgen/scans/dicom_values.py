@@ -21,6 +21,24 @@ LINE = re.compile(r"[^\x00-\x1a\x1c-\x1f\x7f]*")
 PARAGRAPHS = ("ST", "LT", "UT")
 NUMBERS = ("US", "SS", "UL", "SL", "UV", "SV", "FD", "FL", "AT")
 BYTES = ("UN", "OB", "OW", "OD", "OF", "OL", "OV")
+#: Enumerated values of coded words (VR CS): any other is broken.
+ENUMERATED: dict[str, frozenset[str]] = {
+    keyword: frozenset(words.split())
+    for keyword, words in {
+        "ScanningSequence": "SE IR GR EP RM",
+        "SequenceVariant": "SK MTC SS TRSS SP MP OSP NONE",
+        "MRAcquisitionType": "2D 3D",
+        "AngioFlag": "Y N",
+        "RotationDirection": "CW CC",
+        "Laterality": "R L",
+        "ImageLaterality": "R L U B",
+        "PatientSex": "M F O",
+        "BurnedInAnnotation": "YES NO",
+        "RecognizableVisualFeatures": "YES NO",
+        "LossyImageCompression": "00 01",
+        "SyntheticData": "YES NO",
+    }.items()
+}
 
 
 def sound(source: Dataset, keyword: str) -> DataElement | None:
@@ -65,6 +83,8 @@ def _check(element: DataElement) -> None:
     if element.VR == "DS":
         digits = [as_ds(str(number)) for number in values]
         element.value = digits if len(digits) > 1 else digits[0]
+    elif element.keyword in ENUMERATED and not ENUMERATED[element.keyword].issuperset(map(str, values)):
+        raise ValueError("not an enumerated value")
     elif element.VR not in NUMBERS:
         for text in map(str, values):
             validate_value(element.VR, text, pydicom.config.RAISE)

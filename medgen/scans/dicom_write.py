@@ -14,18 +14,18 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, 
 
 from medgen import __version__
 from medgen.scans.dicom_carried import carried
-from medgen.scans.dicom_derived import SMOOTHING, Code, Maker, describe, identity, uid
+from medgen.scans.dicom_derived import MR_TYPES, SMOOTHING, Code, Maker, describe, identity, uid
 from medgen.scans.dicom_values import as_ds, value
 from medgen.scans.scan import Scan, ScanError
 from medgen.scans.whole import whole_folder
 
 STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage}
+OTHERS = ("PT", "NM", "US", "CR", "DX", "XA", "RF", "MG", "OT", "SC", "SEG", "RTDOSE", "XC", "OCT", "OPT", "IVUS")
+MOST = 1e37  #: of values: rescaled in single precision, as readers do, larger ones could become infinite
+LEAST = 1e-30  #: of steps, for the same reason
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 #: How radiology looks at a volume, by the axis that its slices run along: axis codes of columns, rows and slices.
 PLANES = {"S": "LPS", "I": "LPS", "A": "LIP", "P": "LIP", "L": "PIR", "R": "PIR"}
-#: Image Type value 3 of MR (PS3.3 C.8.3.1.1.1) that a restored image keeps; others become OTHER.
-MR_TYPES = ("DENSITY MAP", "DIFFUSION MAP", "IMAGE ADDITION", "MODULUS SUBTRACT", "MPR", "OTHER", "PHASE MAP",
-            "PHASE SUBTRACT", "PROJECTION IMAGE", "T1 MAP", "T2 MAP", "VELOCITY MAP")  # fmt: skip
 
 
 def write_dicom(
@@ -46,15 +46,21 @@ def write_dicom(
         synthetic: marks Synthetic Data (0008,001C), and leaves out the source's acquisition.
         modality: "CT" or "MR"; by default that of `like`.
 
-    Raises `ScanError` for another modality, another shape, NaN or infinite values, or a folder that cannot be written to.
+    Raises `ScanError` for another modality, a 4D scan, another shape, NaN, infinite or extreme values, or a folder that
+    cannot be written to.
     """
     modality = modality or like.modality
     if modality not in STORAGE:
-        raise ScanError(folder, f"its modality is {modality or 'unknown'}, not CT or MR", "write NIfTI instead")
+        known = modality if modality in OTHERS else "unknown"  # a header can hold any word here
+        raise ScanError(folder, f"its modality is {known}, not CT or MR", "write NIfTI instead")
+    if len(like.image) != 1:
+        raise ScanError(folder, f"holds {len(like.image)} volumes, and a DICOM series one", "write its volumes one by one")
     if tuple(array.shape) != tuple(like.image.shape[1:]):
         raise ScanError(folder, f"its shape {array.shape} is not the input's {tuple(like.image.shape[1:])}", "this is a bug")
     if not np.isfinite(array).all():
         raise ScanError(folder, "would hold NaN or infinite values", "check the input for extreme values")
+    if np.abs(array).max() > MOST:
+        raise ScanError(folder, f"would hold values beyond {MOST:g}", "check the input for extreme values")
     now = now or datetime.now()
     affine = LPS @ like.image.affine.numpy().astype(float)
     if not like.slices:
@@ -122,7 +128,7 @@ def _rescale(array: np.ndarray, like: Scan, modality: str) -> tuple[float, float
                 if np.iinfo(dtype).min <= bottom and top <= np.iinfo(dtype).max:
                     return slope, start, dtype
     intercept = float(as_ds(low))
-    slope = float(as_ds((high - low) / 65535 * (1 + 1e-8))) if high > low else 1.0
+    slope = float(as_ds(max((high - low) / 65535 * (1 + 1e-8), LEAST))) if high > low else 1.0
     return slope, intercept, np.dtype("<u2")
 
 

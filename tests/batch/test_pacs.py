@@ -154,6 +154,10 @@ def test_a_study_is_fetched_with_its_source_and_its_labels(orthanc: Orthanc, tmp
         np.testing.assert_array_equal(read(folder).image.affine, scan.image.affine)
     again = orthanc.inside(fetch, orthanc.pacs, tmp_path / "mr", study=study, modality="MR")  # replaces the earlier fetch
     assert again == images
+    (images[0] / "notes.txt").write_text("mine")
+    with pytest.raises(ScanError, match="other files"):
+        orthanc.inside(fetch, orthanc.pacs, tmp_path / "mr", study=study, modality="MR")
+    assert (images[0] / "notes.txt").read_text() == "mine"
 
 
 def test_what_cannot_be_fetched_is_an_error_and_leaves_nothing(orthanc: Orthanc, tmp_path: Path) -> None:
@@ -290,9 +294,10 @@ def test_an_image_that_stays_away_is_missed(server: Callable[..., Pacs], phantom
         (Pacs("127.0.0.1", 1, "X", timeout=2), "cannot be reached"),
         (Pacs("no.such.host.invalid", 104, "X", timeout=2), "cannot be reached"),
         (Pacs("127.0.0.1", 1, "A" * 17), "AE title"),
-        (Pacs("127.0.0.1", 99999, "X", timeout=2), "cannot be reached|not an address"),
+        *[(Pacs("127.0.0.1", port, "X", timeout=2), "a port is a number from 1 to 65535") for port in (99999, 65536, 0, -1)],
     ],
 )
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_pacs_that_is_not_there_is_said_in_one_line(pacs: Pacs, message: str) -> None:
     with pytest.raises(PacsError, match=message) as error:
         echo(pacs)

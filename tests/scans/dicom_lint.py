@@ -87,7 +87,7 @@ def _provenance(ds: Dataset, synthetic: bool) -> list[str]:
         "SyntheticData is wrong": ds.get("SyntheticData", "NO") == ("YES" if synthetic else "NO"),
         "the text does not say SYNTHETIC": ("SYNTHETIC" in text) == synthetic,
         "LossyImageCompression is missing": ds.get("LossyImageCompression") in ("00", "01"),
-        "there is no window": bool(ds.get("WindowWidth")) and bool(ds.get("WindowCenter")),
+        "there is no window": bool(ds.get("WindowWidth")) and ds.get("WindowCenter") is not None,
         "a private tag is left": not any(element.tag.is_private for element in ds.iterall()),
         "pixels are not 16 bits": (ds.BitsAllocated, ds.BitsStored, ds.HighBit) == (16, 16, 15),
         "a stale attribute is left": not any(keyword in ds for keyword in stale),
