@@ -21,8 +21,9 @@ from medgen.scans.whole import whole_folder
 
 STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage}
 OTHERS = ("PT", "NM", "US", "CR", "DX", "XA", "RF", "MG", "OT", "SC", "SEG", "RTDOSE", "XC", "OCT", "OPT", "IVUS")
-MOST = 1e37  #: of values: rescaled in single precision, as readers do, larger ones could become infinite
-LEAST = 1e-30  #: of steps, for the same reason
+RESCALE_TYPES = ("HU", "OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")
+MOST = 4e18  #: of values: wider windows overflow the 64-bit integers of some readers (dciodvfy), larger steps float32
+LEAST = 1e-30  #: of steps: smaller ones vanish in single precision, in which readers rescale
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 #: How radiology looks at a volume, by the axis that its slices run along: axis codes of columns, rows and slices.
 PLANES = {"S": "LPS", "I": "LPS", "A": "LIP", "P": "LIP", "L": "PIR", "R": "PIR"}
@@ -88,7 +89,7 @@ def write_dicom(
             _add_window(ds, source if modality == like.modality else None, low, high)
             if modality == "CT" or (slope, intercept) != (1, 0):
                 ds.RescaleSlope, ds.RescaleIntercept = as_ds(slope), as_ds(intercept)
-                ds.RescaleType = "HU" if modality == "CT" else "US"
+                ds.RescaleType = _rescale_type(like, modality, synthetic)
             stored = np.rint((array[..., z].T.astype(np.float64) - intercept) / slope)
             _add_pixels(ds, np.clip(stored, np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype))
             save(ds, temporary / f"{z + 1:04}.dcm", folder)
@@ -130,6 +131,13 @@ def _rescale(array: np.ndarray, like: Scan, modality: str) -> tuple[float, float
     intercept = float(as_ds(low))
     slope = float(as_ds(max((high - low) / 65535 * (1 + 1e-8), LEAST))) if high > low else 1.0
     return slope, intercept, np.dtype("<u2")
+
+
+def _rescale_type(like: Scan, modality: str, synthetic: bool) -> str:
+    """Return the Rescale Type (PS3.3 C.11.1.1.2): the scan's own units, HU of a CT that was synthesised, or unspecified."""
+    if modality == "CT" and synthetic and like.modality != "CT":
+        return "HU"
+    return like.units if like.units in RESCALE_TYPES else "US"
 
 
 def _add_modality(ds: Dataset, source: Dataset | None, modality: str) -> None:
