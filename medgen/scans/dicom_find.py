@@ -81,7 +81,7 @@ def _cases(same: Sequence[Frame], four_d: bool) -> list[Group]:
             parts[frame.instance.path].append(frame.tile.number if frame.tile else frame.index)
             headers[frame.instance.path] = frame.instance
         files = tuple(sorted(parts))
-        first = headers[files[0]].ds
+        first = headers[files[0]]
         short = f"{text(first, 'Modality')}{text(first, 'SeriesNumber')}"
         every = not any(frame.many for frame in stack)
         chosen = None if every else {path: tuple(sorted(numbers)) for path, numbers in parts.items()}
@@ -94,16 +94,16 @@ def _no_volume(instance: Instance) -> str:
     ds = instance.ds
     uid = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID")
     name = str(getattr(uid, "name", ""))
-    modality = text(ds, "Modality")
+    modality = text(instance, "Modality")
     if modality in PASSED:
         return PASSED[modality]
     for word, what in CLASSES.items():
         if word in name:
             return what
-    if "LOCALIZER" in words(ds, "ImageType"):
+    if "LOCALIZER" in words(instance, "ImageType"):
         return "a localizer"
-    if not text(ds, "Rows"):
-        if "Image Storage" in name or not text(ds, "SeriesInstanceUID"):  # so are the classes with pixels called
+    if not text(instance, "Rows"):
+        if "Image Storage" in name or not text(instance, "SeriesInstanceUID"):  # so are the classes with pixels called
             raise ScanError(instance.path, "is not a readable DICOM image", "copy or export it again")
         return f"a DICOM object without pixels ({name.removesuffix(' Storage') or 'unknown'})"
     return ""

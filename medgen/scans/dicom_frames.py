@@ -47,31 +47,31 @@ class Frame:
         """Return a value as text, several joined by a backslash, "" where there is none."""
         if keyword in self.own:
             return "\\".join(self.own[keyword])
-        return "" if self.many and not self.tile and keyword in OF_THE_FRAME else text(self.instance.ds, keyword)
+        return "" if self.many and not self.tile and keyword in OF_THE_FRAME else text(self.instance, keyword)
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """Return a value's numbers; empty where there is none. Raises `ValueError` for what is no number."""
         if keyword in self.own:
             return tuple(float(value) for value in self.own[keyword] if value != "")
-        return () if self.many and not self.tile and keyword in OF_THE_FRAME else numbers(self.instance.ds, keyword)
+        return () if self.many and not self.tile and keyword in OF_THE_FRAME else numbers(self.instance, keyword)
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns."""
         if self.tile:
             return self.tile.rows, self.tile.columns
-        return whole(self.instance.ds, "Rows"), whole(self.instance.ds, "Columns")
+        return whole(self.instance, "Rows"), whole(self.instance, "Columns")
 
 
 def frames_of(instance: Instance) -> list[Frame]:
     """Return the frames of a file. Raises `ScanError` for a file whose frames have no certain place."""
     ds, path = instance.ds, instance.path
     try:
-        count = whole(ds, "NumberOfFrames") or 1
+        count = whole(instance, "NumberOfFrames") or 1
         if "PerFrameFunctionalGroupsSequence" in ds:
             return _enhanced(instance, count)
         if count > 1:
-            kind = "nuclear medicine (NM)" if text(ds, "Modality") == "NM" else "plain"
+            kind = "nuclear medicine (NM)" if text(instance, "Modality") == "NM" else "plain"
             reason = f"is a {kind} multi-frame object, which does not say where each frame lies"
             raise ScanError(path, reason, "convert it to single-frame or enhanced multi-frame DICOM, or to NIfTI")
         return [Frame(instance, 0, own, tile, many=True) for tile, own in tiles(instance)] or [Frame(instance)]

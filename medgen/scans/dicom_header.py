@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +25,7 @@ from pydicom.uid import (
 from medgen.scans.scan import ScanError
 
 TEXT = frozenset(("UI", "DS", "IS", "CS", "LO", "SH", "TM", "DA", "DT", "AS", "PN"))
-HEADER_LIMIT = 1 << 26  #: bytes of a deflated file that are inflated to find its header
+HEADER_LIMIT = 1 << 24  #: bytes of a deflated file that are inflated to find its header
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class Instance:
     ds: Dataset
     offset: int
     stamp: tuple[int, int]
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: those that were asked for
 
     @property
     def syntax(self) -> str:
@@ -107,25 +108,30 @@ def _open_deflated(stored: bytes) -> tuple[Dataset, int]:
     return ds, offset
 
 
-def text(ds: Dataset, keyword: str) -> str:
+def text(source: Instance | Dataset, keyword: str) -> str:
     """Return a value as it stands in the header, several joined by a backslash, "" where there is none."""
-    return "\\".join(_values(ds, keyword))
+    return "\\".join(words(source, keyword))
 
 
-def words(ds: Dataset, keyword: str) -> tuple[str, ...]:
+def words(source: Instance | Dataset, keyword: str) -> tuple[str, ...]:
     """Return a value's parts as text; empty where there is none."""
-    return tuple(_values(ds, keyword))
+    if not isinstance(source, Instance):
+        return _words(source, keyword)
+    found = source.values.get(keyword)
+    if found is None:
+        found = source.values[keyword] = _words(source.ds, keyword)
+    return found
 
 
-def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
+def numbers(source: Instance | Dataset, keyword: str) -> tuple[float, ...]:
     """Return a value's numbers; empty where there is none. Raises `ValueError` for what is no number."""
-    values = _values(ds, keyword)
+    values = words(source, keyword)
     return tuple(float(value) for value in values) if any(values) else ()
 
 
-def whole(ds: Dataset, keyword: str) -> int:
+def whole(source: Instance | Dataset, keyword: str) -> int:
     """Return a whole number, 0 where there is none. Raises `ValueError` for what is no whole number."""
-    values = _values(ds, keyword)
+    values = words(source, keyword)
     return int(values[0]) if values and values[0] else 0
 
 
@@ -137,19 +143,19 @@ def _tag(keyword: str) -> tuple[BaseTag, str]:
     return BaseTag(tag), dictionary_VR(tag)
 
 
-def _values(ds: Dataset, keyword: str) -> list[str]:
+def _words(ds: Dataset, keyword: str) -> tuple[str, ...]:
     tag, vr = _tag(keyword)
     element: Any = ds.get_item(tag)
     if element is None:
-        return []
+        return ()
     if isinstance(element, RawDataElement) and element.VR in (None, vr):
         stored = element.value or b""
         if vr in TEXT:
-            return [part.strip(" \0") for part in stored.decode("latin-1").split("\\")] if stored else []
+            return tuple(part.strip(" \0") for part in stored.decode("latin-1").split("\\")) if stored else ()
         if vr == "US" and len(stored) == 2:
-            return [str(int.from_bytes(stored, "little" if element.is_little_endian else "big"))]
+            return (str(int.from_bytes(stored, "little" if element.is_little_endian else "big")),)
     value = ds[tag].value
     if value is None or value == "":
-        return []
+        return ()
     several = isinstance(value, (list, tuple, pydicom.multival.MultiValue))
-    return [str(part).strip(" \0") for part in value] if several else [str(value).strip(" \0")]
+    return tuple(str(part).strip(" \0") for part in value) if several else (str(value).strip(" \0"),)

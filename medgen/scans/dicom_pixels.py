@@ -35,14 +35,14 @@ BOMB, RATIO = 1 << 26, 200  #: more bytes than this, and so many times what is s
 
 def check_kind(instance: Instance, reading: Reading) -> None:
     """Raise `ScanError` where a file's pixels are no plain grey numbers, by its header alone."""
-    ds, path = instance.ds, instance.path
-    samples, photometric = whole(ds, "SamplesPerPixel") or 1, text(ds, "PhotometricInterpretation")
+    path = instance.path
+    samples, photometric = whole(instance, "SamplesPerPixel") or 1, text(instance, "PhotometricInterpretation")
     if photometric == "MONOCHROME1" and samples == 1:
         reason, remedy = "its pixels are MONOCHROME1, not MONOCHROME2: stored to be shown inverted", "export it as MONOCHROME2"
         reading.doubt(path, reason, remedy, "values are taken as stored")
     elif samples != 1 or photometric != "MONOCHROME2":
         raise ScanError(path, f"its pixels are {_word(photometric)}, not MONOCHROME2", "export it as plain grey")
-    if not whole(ds, "Rows") or not whole(ds, "Columns"):
+    if not whole(instance, "Rows") or not whole(instance, "Columns"):
         raise ScanError(path, "has no Rows or Columns", AGAIN)
     syntax = UID(instance.syntax)
     if syntax not in NATIVE and not (syntax.is_transfer_syntax and syntax.is_compressed):
@@ -54,7 +54,7 @@ def pixels(instance: Instance, stored: bytes, indices: Sequence[int], reading: R
 
     Raises `ScanError` for pixels that are cut short, of another size than the header says, or that cannot be decoded.
     """
-    ds, path = instance.ds, instance.path
+    path = instance.path
     native = instance.syntax in NATIVE
     if instance.syntax == DeflatedExplicitVRLittleEndian:
         _check_size(instance, len(stored))
@@ -65,7 +65,7 @@ def pixels(instance: Instance, stored: bytes, indices: Sequence[int], reading: R
     dtype = _dtype(instance, tag)
     if native == (length is None):
         raise ScanError(path, "its pixels cannot be decoded (not of the transfer syntax that it names)", AGAIN)
-    rows, columns = whole(ds, "Rows"), whole(ds, "Columns")
+    rows, columns = whole(instance, "Rows"), whole(instance, "Columns")
     frame = rows * columns * dtype.itemsize
     if not native:
         _check_size(instance, len(stored) - begin)
@@ -75,7 +75,7 @@ def pixels(instance: Instance, stored: bytes, indices: Sequence[int], reading: R
                 raise ScanError(path, "its pixels cannot be decoded (their size is not what its header says)", AGAIN)
             yield _within_bits(instance, array, reading)
         return
-    needed = frame * (whole(ds, "NumberOfFrames") or 1)
+    needed = frame * (whole(instance, "NumberOfFrames") or 1)
     if min(length or 0, len(stored) - begin) < needed:
         raise ScanError(path, "its pixels cannot be decoded (they are cut short)", AGAIN)
     if (length or 0) > needed + needed % 2:
@@ -87,8 +87,8 @@ def pixels(instance: Instance, stored: bytes, indices: Sequence[int], reading: R
 
 def declared(instance: Instance) -> int:
     """Return how many bytes of pixels a header declares."""
-    ds = instance.ds
-    return whole(ds, "Rows") * whole(ds, "Columns") * (whole(ds, "NumberOfFrames") or 1) * (whole(ds, "BitsAllocated") // 8)
+    frame = whole(instance, "Rows") * whole(instance, "Columns") * (whole(instance, "BitsAllocated") // 8)
+    return frame * (whole(instance, "NumberOfFrames") or 1)
 
 
 def _check_size(instance: Instance, stored: int) -> None:
@@ -123,25 +123,25 @@ def _element(instance: Instance, stored: bytes) -> tuple[tuple[int, int], int | 
 
 
 def _dtype(instance: Instance, tag: tuple[int, int]) -> np.dtype:
-    ds, path = instance.ds, instance.path
-    allocated, bits = whole(ds, "BitsAllocated"), whole(ds, "BitsStored")
+    path = instance.path
+    allocated, bits = whole(instance, "BitsAllocated"), whole(instance, "BitsStored")
     kind = ELEMENTS[tag].get(allocated)
     if kind is None:
         raise ScanError(path, f"its pixels have {allocated} bits allocated", "export it with 8, 16 or 32 bits")
     order = ">" if instance.syntax == ExplicitVRBigEndian else "<"
     if kind[0] == "f":
         return np.dtype(order + kind)
-    sign = text(ds, "PixelRepresentation")
+    sign = text(instance, "PixelRepresentation")
     if sign not in ("0", "1"):
         raise ScanError(path, "has no PixelRepresentation (signed or unsigned)", AGAIN)
-    if not 0 < bits <= allocated or (text(ds, "HighBit") or str(bits - 1)) != str(bits - 1):
+    if not 0 < bits <= allocated or (text(instance, "HighBit") or str(bits - 1)) != str(bits - 1):
         raise ScanError(path, "its BitsStored, BitsAllocated and HighBit do not fit together", "export it again")
     return np.dtype(f"{order}{'i' if sign == '1' else 'u'}{kind}")
 
 
 def _within_bits(instance: Instance, array: np.ndarray, reading: Reading) -> np.ndarray:
     """Return the numbers within BitsStored: what lies above it is an overlay, or the header is wrong."""
-    allocated, bits = whole(instance.ds, "BitsAllocated"), whole(instance.ds, "BitsStored")
+    allocated, bits = whole(instance, "BitsAllocated"), whole(instance, "BitsStored")
     if bits == allocated or array.dtype.kind == "f":
         return array
     low, high = int(array.min()), int(array.max())

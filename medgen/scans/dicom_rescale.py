@@ -100,7 +100,7 @@ def _table(frame: Frame) -> Convert:
         item = ds.ModalityLUTSequence[0]
         count, start, _ = (int(value) for value in item.LUTDescriptor)
         count = count or 65536
-        if whole(ds, "PixelRepresentation") and start > 32767:
+        if whole(frame.instance, "PixelRepresentation") and start > 32767:
             start -= 65536
         data = item.LUTData
         little = ds.original_encoding[1]

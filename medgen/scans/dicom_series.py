@@ -58,7 +58,7 @@ def read_series(
 
 def _header(path: Path, known: Instance | None) -> Instance:
     instance = known if known and known.unchanged() else open_instance(path)
-    if instance.offset >= instance.stamp[0] and not text(instance.ds, "Rows"):
+    if instance.offset >= instance.stamp[0] and not text(instance, "Rows"):
         raise ScanError(path, "is not a readable DICOM image (it may be cut short)", "copy or export it again")
     return instance
 
@@ -68,7 +68,7 @@ def _without_copies(instances: Sequence[Instance], reading: Reading) -> list[Ins
     first: dict[str, Instance] = {}
     kept = []
     for instance in instances:
-        uid = text(instance.ds, "SOPInstanceUID") or str(instance.path)
+        uid = text(instance, "SOPInstanceUID") or str(instance.path)
         twin = first.setdefault(uid, instance)
         if twin is instance:
             kept.append(instance)
@@ -202,8 +202,8 @@ def _note(frames: Sequence[Frame], reading: Reading) -> None:
     notes: dict[str, Callable[[Frame], bool]] = {
         "pixels of PixelPaddingValue are kept as stored": lambda f: "PixelPaddingValue" in f.instance.ds,
         "its real world value mapping is left alone: values are after rescale": _has_real_world_mapping,
-        "32-bit numbers are rounded to float32": lambda f: whole(f.instance.ds, "BitsAllocated") > 32
-        or (whole(f.instance.ds, "BitsAllocated") == 32 and "BitsStored" in f.instance.ds),
+        "32-bit numbers are rounded to float32": lambda f: whole(f.instance, "BitsAllocated") > 32
+        or (whole(f.instance, "BitsAllocated") == 32 and "BitsStored" in f.instance.ds),
     }
     for note, applies in notes.items():
         if any(applies(frame) for frame in frames):

@@ -32,11 +32,10 @@ def tiles(instance: Instance) -> list[tuple[Tile, dict[str, tuple[str, ...]]]]:
 
     Raises `ScanError` for a mosaic or grid that does not say for certain where its tiles lie.
     """
-    ds = instance.ds
-    kind = words(ds, "ImageType")
+    kind = words(instance, "ImageType")
     if "MOSAIC" in kind:
         return _mosaic(instance)
-    if "VFRAME" in kind and words(ds, "Manufacturer")[:1] == ("UIH",):
+    if "VFRAME" in kind and words(instance, "Manufacturer")[:1] == ("UIH",):
         return _grid(instance)
     return []
 
@@ -46,9 +45,9 @@ def _mosaic(instance: Instance) -> list[tuple[Tile, dict[str, tuple[str, ...]]]]
     ds, path = instance.ds, instance.path
     csa = _csa(ds)
     count, normal = csa.get("NumberOfImagesInMosaic", []), csa.get("SliceNormalVector", [])
-    position, orientation = numbers(ds, "ImagePositionPatient"), numbers(ds, "ImageOrientationPatient")
-    pixel, gap = numbers(ds, "PixelSpacing"), numbers(ds, "SpacingBetweenSlices")
-    rows, columns = whole(ds, "Rows"), whole(ds, "Columns")
+    position, orientation = numbers(instance, "ImagePositionPatient"), numbers(instance, "ImageOrientationPatient")
+    pixel, gap = numbers(instance, "PixelSpacing"), numbers(instance, "SpacingBetweenSlices")
+    rows, columns = whole(instance, "Rows"), whole(instance, "Columns")
     if len(count) != 1 or len(normal) != 3 or not gap or (len(position), len(orientation), len(pixel)) != (3, 6, 2):
         raise ScanError(path, "is a Siemens mosaic that does not say where its slices lie", CONVERT)
     if csa.get("ProtocolSliceNumber", [0])[0] > 1:
@@ -79,7 +78,7 @@ def _grid(instance: Instance) -> list[tuple[Tile, dict[str, tuple[str, ...]]]]:
         height, width = (int(v) for v in str(block[0x04].value).lower().split("*"))  # such as 64*64
     except (KeyError, ValueError):
         raise ScanError(path, "is a UIH grid that does not say where its slices lie", CONVERT) from None
-    rows, columns = whole(ds, "Rows"), whole(ds, "Columns")
+    rows, columns = whole(instance, "Rows"), whole(instance, "Columns")
     if not height or not width or rows % height or columns % width:
         raise ScanError(path, "is a UIH grid whose tiles do not fill it", CONVERT)
     across = columns // width

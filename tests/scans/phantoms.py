@@ -5,6 +5,7 @@ So one comparison checks voxels and affine together, and no other reader is need
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
+    UID,
     CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    EnhancedPETImageStorage,
     ExplicitVRLittleEndian,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
-    RLELossless,
     generate_uid,
 )
 
@@ -30,6 +35,7 @@ OFFSET = 100.0
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  #: from LPS (DICOM, ITK) to RAS (NIfTI, medgen), and back
 SECRETS = ("Secretname", "Anna", "ID-4711", "19540321", "Hidden Hospital")
 CLASSES = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
+ENHANCED = {"CT": EnhancedCTImageStorage, "MR": EnhancedMRImageStorage, "PT": EnhancedPETImageStorage}
 
 
 def turned(x: float = 0, y: float = 0, z: float = 0) -> np.ndarray:
@@ -140,13 +146,14 @@ def save_series(
     """Write slices as DICOM files, `z000.dcm` and so on, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
+    compressed = UID(syntax).is_compressed and syntax != DeflatedExplicitVRLittleEndian
     for z, ds in enumerate(slices):
         ds.file_meta = FileMetaDataset()
-        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if compressed else syntax
         ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
         ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-        if syntax == RLELossless:
-            ds.compress(RLELossless, generate_instance_uid=False)
+        if compressed:
+            ds.compress(syntax, generate_instance_uid=False)
         path = folder / (names[z] if names else f"z{z:03}.dcm")
         pydicom.dcmwrite(path, ds, enforce_file_format=True)
         paths.append(path)
@@ -186,3 +193,59 @@ def itk_image(affine: np.ndarray, shape: Sequence[int] = (4, 5, 6)) -> sitk.Imag
     image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
     image.SetOrigin(lps[:3, 3].tolist())
     return image
+
+
+def enhanced(slices: Sequence[Dataset], *, shared: bool = False, **per_frame: Callable[[int], dict[str, Any]]) -> Dataset:
+    """Return single-frame slices as the frames of one Enhanced CT, MR or PET object, in the order given.
+
+    Args:
+        shared: what is the same in all frames goes into the shared functional groups, else all is told per frame.
+        per_frame: further functional groups by name (without "Sequence"): what each holds for the k-th frame.
+    """
+    first = slices[0]
+    ds = Dataset()
+    of_frames = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
+                 "PixelData", "SOPClassUID", "InstanceNumber")  # fmt: skip
+    for element in first:
+        if element.keyword not in of_frames:
+            ds.add(element)
+    ds.SOPClassUID = ENHANCED[first.Modality]
+    ds.InstanceNumber, ds.NumberOfFrames = 1, len(slices)
+    ds.PixelData = b"".join(one.PixelData for one in slices)
+    ds["PixelData"].VR = "OW"
+    ds.PerFrameFunctionalGroupsSequence = []
+    common = Dataset()
+    for k, one in enumerate(slices):
+        item = Dataset()
+        place = common if shared else item
+        _group(item, "PlanePosition", ImagePositionPatient=one.ImagePositionPatient)
+        _group(place, "PlaneOrientation", ImageOrientationPatient=one.ImageOrientationPatient)
+        _group(place, "PixelMeasures", PixelSpacing=one.PixelSpacing)
+        if "RescaleSlope" in one:
+            kind = "HU" if one.Modality == "CT" else "US"
+            values = {"RescaleSlope": one.RescaleSlope, "RescaleIntercept": one.RescaleIntercept, "RescaleType": kind}
+            _group(place, "PixelValueTransformation", **values)
+        for name, told in per_frame.items():
+            _group(item, name, **told(k))
+        ds.PerFrameFunctionalGroupsSequence.append(item)
+    ds.SharedFunctionalGroupsSequence = [common]
+    return ds
+
+
+def _group(item: Dataset, name: str, **values: Any) -> None:
+    inner = Dataset()
+    for keyword, value in values.items():
+        setattr(inner, keyword, value)
+    setattr(item, f"{name}Sequence", [inner])
+
+
+def added(slices: Sequence[Dataset], amount: float, **values: Any) -> list[Dataset]:
+    """Return copies, as other instances, whose values are larger by `amount` (told in the stored numbers), with `values` set."""
+    copies = copy.deepcopy(list(slices))
+    for ds in copies:
+        ds.SOPInstanceUID = generate_uid()
+        stored = np.frombuffer(ds.PixelData, f"<{'i' if ds.PixelRepresentation else 'u'}2").reshape(ds.Rows, ds.Columns)
+        set_pixels(ds, stored + amount / float(ds.get("RescaleSlope", 1)))
+        for keyword, value in values.items():
+            setattr(ds, keyword, value)
+    return copies
