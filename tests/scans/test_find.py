@@ -11,7 +11,17 @@ import pytest
 import SimpleITK as sitk
 
 from medgen.scans import Case, find, read
-from tests.scans.phantoms import ORIENTATIONS, SECRETS, itk_image, nifti_affine, nifti_image, save_series, series
+from tests.scans.phantoms import (
+    ORIENTATIONS,
+    SECRETS,
+    added,
+    enhanced,
+    itk_image,
+    nifti_affine,
+    nifti_image,
+    save_series,
+    series,
+)
 
 
 def nifti(path: Path) -> Path:
@@ -175,3 +185,38 @@ def test_errors_are_returned_not_raised(tmp_path: Path) -> None:
         ("empty", "holds no scans"),
         ("notes.txt", "is not a scan"),
     ]
+
+
+def test_what_is_passed_over_is_told(tmp_path: Path) -> None:
+    slices = series()
+    extra = series()[:1]
+    extra[0].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    save_series(slices, tmp_path / "study")
+    (path,) = save_series(extra, tmp_path / "study", names=["extra"])
+    assert find(tmp_path).skipped == [f"{path}: is a localizer"]
+    cases, (error,), skipped = find(path)
+    assert not cases and skipped and "is a localizer" in error.reason
+
+
+def test_an_unreadable_place_is_an_error_and_the_rest_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nifti(tmp_path / "a.nii"), nifti(tmp_path / "locked/b.nii")
+    listing = Path.iterdir
+
+    def iterdir(path: Path) -> Any:
+        if path.name == "locked":  # as root, permissions cannot lock a folder
+            raise PermissionError(13, "Permission denied")
+        return listing(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    cases, (error,), _ = find(tmp_path)
+    assert [case.name for case in cases] == ["a"] and error.path == str(tmp_path / "locked")
+
+
+def test_volumes_of_one_file_are_cases_of_their_own_names(tmp_path: Path) -> None:
+    one = series(modality="MR")
+    frames = [*one, *added(one, 500)]
+    save_series([enhanced(frames, FrameContent=lambda k: {"TemporalPositionIndex": 1 + k // 5})], tmp_path / "study")
+    cases = found(tmp_path)
+    assert list(cases) == ["study_MR3-1", "study_MR3-2"]
+    assert [list(case.parts.values()) for case in cases.values() if case.parts] == [[(0, 1, 2, 3, 4)], [(5, 6, 7, 8, 9)]]
+    assert list(find(tmp_path, four_d=True).cases[0].files) == [tmp_path / "study/z000.dcm"]
