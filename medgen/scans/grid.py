@@ -19,7 +19,7 @@ def check_grid(path: Path, affine: np.ndarray, reading: Reading) -> None:
     A voxel size in mm that no scanner has is noted: its unit may be wrong.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or spacing.min() <= 1e-6:
+    if not (np.isfinite(affine).all() and np.isfinite(spacing).all()) or spacing.min() <= 1e-6:
         raise ScanError(path, "its voxel size is zero or not a number", "export it again from its source")
     axes = affine[:3, :3] / spacing
     if np.abs(axes.T @ axes - np.eye(3)).max() > 2e-3:

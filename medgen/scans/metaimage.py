@@ -142,10 +142,12 @@ def _affine(path: Path, fields: dict[str, str], reading: Reading) -> np.ndarray:
     matrix, origin = np.eye(n), np.zeros(n)
     if "TransformMatrix" in fields:
         matrix = np.reshape(_numbers(path, fields, "TransformMatrix", n * n), (n, n)).T  # a row is the way of an axis
+    else:
+        reading.note("has no directions (TransformMatrix): it is taken to lie along LPS, as the format defines")
     if "Offset" in fields:
         origin = np.array(_numbers(path, fields, "Offset", n))
     else:
-        reading.note("has no place (Offset): its first voxel is taken as the origin")
+        reading.note("has no place (Offset): its first voxel is taken as the origin, as the format defines")
     mixed = n == 4 and (np.abs(matrix[3, :3]).max() > 1e-6 or np.abs(matrix[:3, 3]).max() > 1e-6)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     if mixed or not np.allclose(lengths, 1, atol=1e-3):
@@ -163,7 +165,7 @@ def _affine(path: Path, fields: dict[str, str], reading: Reading) -> np.ndarray:
 def _check_orientation(path: Path, code: str, matrix: np.ndarray, reading: Reading) -> None:
     """Doubt a matrix that AnatomicalOrientation, where each letter is the side that an axis comes from, contradicts."""
     sides = [("R", "L"), ("A", "P"), ("I", "S")]
-    if sorted(axis for letter in code for axis, pair in enumerate(sides) if letter in pair) != [0, 1, 2]:
+    if len(code) != 3 or sorted(axis for letter in code for axis, pair in enumerate(sides) if letter in pair) != [0, 1, 2]:
         return  # not told, or "???"
     cosines = [matrix[axis, place] * (1 if letter == pair[0] else -1) for place, letter in enumerate(code)
                for axis, pair in enumerate(sides) if letter in pair]  # fmt: skip

@@ -25,6 +25,7 @@ SINGLE, PAIR = (b"n+1\0", b"n+2\0\r\n\x1a\n"), (b"ni1\0", b"ni2\0\r\n\x1a\n")
 PLAIN_INTENTS = (0, 2001)  #: not said, time series
 
 
+@np.errstate(all="ignore")  # what is not finite is refused by its value
 def read_nifti(path: Path, reading: Reading | None = None) -> Scan:
     """Read a NIfTI-1 or -2 file (.nii, or gzipped, whatever its name) of either byte order, as (1, X, Y, Z) in RAS mm.
 

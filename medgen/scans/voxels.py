@@ -101,8 +101,7 @@ def _too_large(path: Path, layout: Layout) -> ScanError:
 def _float32(path: Path, slab: np.ndarray, layout: Layout) -> tuple[np.ndarray, int, int]:
     """Return a slab in float32, its number of values that are not finite (made 0), and of those rounded."""
     wide = slab * np.float64(layout.slope) + np.float64(layout.inter) if layout.scaled else slab
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = wide.astype(np.float32, copy=False)
+    values = wide.astype(np.float32, copy=False)
     if wide.dtype.kind == "f":
         finite = np.isfinite(values)
         if not finite.all():

@@ -278,7 +278,7 @@ NRRD = {
 
 META = {
     "meta": right(meta(OBLIQUE), Truth(OBLIQUE, SHAPE)),
-    "no matrix lies along LPS": right(meta(ALONG, TransformMatrix=None), Truth(ALONG, SHAPE)),
+    "no matrix lies along LPS": right(meta(ALONG, TransformMatrix=None), Truth(ALONG, SHAPE), warns="TransformMatrix"),
     "no offset": right(meta(np.diag([1.0, 2, 3, 1]), Offset=None), Truth(np.diag([1.0, 2, 3, 1]), SHAPE), warns="Offset"),
     "Position and Orientation": right(meta(
         edit=lambda content: content.replace(b"Offset", b"Position").replace(b"TransformMatrix", b"Orientation"))),
@@ -299,6 +299,7 @@ META = {
     "orientation told": right(meta(AnatomicalOrientation="LPI")),
     "orientation not told": right(meta(AnatomicalOrientation="???")),
     "orientation contradicts the matrix": refused("AnatomicalOrientation", meta(AnatomicalOrientation="RAI"), *RIGHT),
+    "orientation of four letters": right(meta(AnatomicalOrientation="LPIx")),
     "in centimetres": refused("unit of length", meta(DistanceUnits="cm")),
     "in millimetres": right(meta(DistanceUnits="mm")),
     "big-endian": right(meta(data=numbers(dtype=">u2"), ElementType="MET_USHORT", BinaryDataByteOrderMSB="True")),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import os
+import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +21,8 @@ from hypothesis.extra import numpy as hnp
 
 from medgen.scans import ScanError
 from medgen.scans.itk import read_itk
-from tests.scans.corpus_itk import ENTRIES, nrrd_header, numbers
+from medgen.scans.scan import Reading
+from tests.scans.corpus_itk import ENTRIES, meta_header, nrrd_header, numbers
 from tests.scans.hostile import assert_cheaply_refused
 from tests.scans.phantoms import RAS, assert_phantom, itk_image, nifti_affine, turned
 
@@ -118,6 +122,31 @@ def test_an_image_of_air_is_read(encoding: str, pack: Callable[[bytes], bytes], 
     (tmp_path / "a.nrrd").write_bytes(header + b"\n" + pack(bytes(256 * 256 * 100)))
     scan = read_itk(tmp_path / "a.nrrd")
     assert scan.image.shape == (1, 256, 256, 100) and not scan.image.any() and not scan.warnings
+
+
+HEADERS = {
+    "raw.nrrd": nrrd_header(space_units='"mm" "mm" "mm"') + b"\n" + numbers(),
+    "text.nrrd": nrrd_header(encoding="text") + b"\n" + b"1 " * 120,
+    "zlib.mha": meta_header(CompressedData="True", AnatomicalOrientation="LPI") + zlib.compress(numbers()),
+}
+WORDS = ["nan", "inf", "-1", "0", "1e400", "9" * 30, "none", "(", "()", "", "\n", ": ", "= ", "LIST", "%d 1 2", "\0", "True", "1.5", "²"]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(name=st.sampled_from(sorted(HEADERS)), data=st.data())
+def test_a_damaged_header_is_an_error_or_a_scan_but_never_a_crash(
+    name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = HEADERS[name]
+    for _ in range(data.draw(st.integers(1, 3))):
+        places = [match.span() for match in re.finditer(rb"[^\s:=,()]+", content[:400])]
+        begin, end = data.draw(st.sampled_from(places))
+        content = content[:begin] + data.draw(st.sampled_from(WORDS)).encode() + content[end:]
+    path = tmp_path_factory.mktemp("damaged") / name
+    path.write_bytes(content)
+    for permissive in (False, True):
+        with contextlib.suppress(ScanError):
+            assert np.isfinite(read_itk(path, Reading(permissive, four_d=True)).image.affine).all()
 
 
 def test_a_detached_nrrd(tmp_path: Path) -> None:

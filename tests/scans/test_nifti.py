@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tracemalloc
@@ -11,6 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from monai.transforms import Orientation
 
 from medgen.scans import ScanError, write_nifti
@@ -213,6 +216,24 @@ def test_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ScanError, match="compression is broken"):
         read_nifti(path)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from([nib.Nifti1Image, nib.Nifti2Image]),
+    damage=st.lists(st.tuples(st.integers(0, 599), st.sampled_from([0, 1, 127, 128, 255])), min_size=1, max_size=6),
+)
+def test_a_damaged_header_is_an_error_or_a_scan_but_never_a_crash(
+    kind: type[nib.Nifti1Image], damage: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = bytearray(nifti_image(nifti_affine(), kind=kind).to_bytes())
+    for place, value in damage:
+        content[place] = value
+    path = tmp_path_factory.mktemp("damaged") / "a.nii"
+    path.write_bytes(content)
+    for permissive in (False, True):
+        with contextlib.suppress(ScanError):
+            assert np.isfinite(read_nifti(path, Reading(permissive, four_d=True)).image.affine).all()
 
 
 @pytest.mark.parametrize("name", ["absent.nii", "folder.nii"])
