@@ -106,6 +106,8 @@ def carried(source: Dataset, acquired: bool = True) -> Dataset:
     if not (subject and all(keyword in ds for keyword in TRIAL)):
         for keyword in TRIAL_MODULE:
             ds.pop(keyword, None)
+    if "LongitudinalTemporalEventType" not in ds:
+        ds.pop("LongitudinalTemporalOffsetFromEvent", None)  # from which event is not said
     if any(keyword in ds for keyword in TIME_POINT) and "ClinicalTrialTimePointID" not in ds:
         ds.ClinicalTrialTimePointID = None  # Type 2 of the Clinical Trial Study module (PS3.3 C.7.2.3)
     _name_charset(ds, source)

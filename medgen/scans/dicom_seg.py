@@ -124,6 +124,8 @@ def _complete(seg: Dataset, sources: Sequence[Dataset], description: str, maker:
     own = carried(sources[0], acquired=False)
     if "SpecificCharacterSet" in own:
         seg.SpecificCharacterSet = own.SpecificCharacterSet
+    for tag in [element.tag for element in seg if element.tag.group in (0x0010, 0x0012)]:
+        del seg[tag]  # as highdicom copied it, sound or not
     for element in own:
         if element.tag.group in (0x0010, 0x0012):
             seg.add(element)
