@@ -121,7 +121,8 @@ def _layout(path: Path, fields: dict[str, str], reading: Reading) -> Layout:
         raise ScanError(path, "holds its voxels as text", "save them as binary data")
     scaling = [_numbers(path, {**SCALING, **fields}, name, 1) for name in SCALING]
     if scaling != [[1], [0]]:
-        raise ScanError(path, "scales its values (ElementToIntensityFunction), which readers disagree on", "save them scaled")
+        reason = "scales its values (ElementToIntensityFunction), which readers disagree on"
+        raise ScanError(path, reason, "save them scaled")
     volumes = sizes[3] if len(sizes) == 4 else 1
     if volumes > 1 and not reading.four_d:
         raise ScanError(path, f"holds {volumes} volumes (4D), not one: shape {shown}", "split it by `medgen convert`")

@@ -99,7 +99,8 @@ def _layout(path: Path, header: Nifti1Header, reading: Reading) -> Layout:
         raise ScanError(path, f"its header is broken (unknown voxel type {code})", "export it again")
     dtype = np.dtype(TYPES[code]).newbyteorder(header.endianness)
     if bits not in (0, dtype.itemsize * 8):
-        raise ScanError(path, f"its header contradicts itself ({dtype.newbyteorder('=')} of {bits} bits)", "export it again")
+        reason = f"its header contradicts itself ({dtype.newbyteorder('=')} of {bits} bits)"
+        raise ScanError(path, reason, "export it again")
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if slope and not np.isfinite([slope, inter]).all():
         reason, instead = f"its scaling is no number ({slope:g}, {inter:g})", "the values are taken as stored"
@@ -150,7 +151,8 @@ def _affine(path: Path, header: Nifti1Header, layout: Layout, reading: Reading) 
     spacing = np.array(header["pixdim"][1:4], dtype=np.float64)
     qform = _qform(header, spacing) if qform_code > 0 else None
     if sform_code > 0:
-        affine = scale @ np.vstack([header["srow_x"], header["srow_y"], header["srow_z"], [0, 0, 0, 1]]).astype(np.float64)
+        rows = [header["srow_x"], header["srow_y"], header["srow_z"], [0, 0, 0, 1]]
+        affine = scale @ np.vstack(rows).astype(np.float64)
         check_grid(path, affine, reading)
         sides = np.linalg.norm(affine[:3, :3], axis=0)
         if not np.allclose(spacing * MILLIMETRES[unit], sides, rtol=0.01):

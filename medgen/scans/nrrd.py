@@ -1,4 +1,4 @@
-"""Strict NRRD in: .nrrd, and .nhdr with its voxels in one file beside it (http://teem.sourceforge.net/nrrd/format.html)."""
+"""Strict NRRD in: .nrrd, and .nhdr with voxels in one file beside it (http://teem.sourceforge.net/nrrd/format.html)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from medgen.scans.stored import RATIO, Inflated, Stored, Stream, check_size, rea
 from medgen.scans.voxels import Layout, read_voxels, scan_of
 
 #: What turns each anatomical space to RAS; the other three names are their short forms.
-SPACES = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1), "left-posterior-superior": (-1, -1, 1),
-          "ras": (1, 1, 1), "las": (-1, 1, 1), "lps": (-1, -1, 1)}  # fmt: skip
+SPACES = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1),
+          "left-posterior-superior": (-1, -1, 1), "ras": (1, 1, 1), "las": (-1, 1, 1), "lps": (-1, -1, 1)}  # fmt: skip
 UNKNOWN_SPACES = ("", "scanner-xyz", "3d-right-handed")  #: which ITK reads as LPS
 MILLIMETRES = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3,
                "cm": 10.0, "m": 1e3, "meter": 1e3}  # fmt: skip
@@ -30,11 +30,14 @@ TYPES = {
     **dict.fromkeys(["ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"], "u2"),
     **dict.fromkeys(["int", "signed int", "int32", "int32_t"], "i4"),
     **dict.fromkeys(["uint", "unsigned int", "uint32", "uint32_t"], "u4"),
-    **dict.fromkeys(["longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"], "i8"),
+    **dict.fromkeys(["longlong", "long long", "long long int", "signed long long", "signed long long int"], "i8"),
+    **dict.fromkeys(["int64", "int64_t"], "i8"),
     **dict.fromkeys(["ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"], "u8"),
     "float": "f4",
     "double": "f8",
 }
+#: Other names of the same fields.
+SAME = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}
 #: Kinds of an axis beside the three of space along which volumes lie; the other kinds are components of one value.
 VOLUMES = ("list", "time", "domain", "none", "???", "")
 FIELD = re.compile(r"([^:]+):\s*(.*?)\s*$")
@@ -105,7 +108,7 @@ def _fields(path: Path, stored: Stored) -> tuple[dict[str, str], bytes]:
         if text.startswith("#") or not match or match[2].startswith("="):
             continue
         name = match[1].strip().lower()
-        name = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip", "centers": "centerings"}.get(name, name)
+        name = SAME.get(name, name)
         if name in fields:
             raise ScanError(path, "its header is broken (a field occurs twice)", "export it again")
         fields[name] = match[2]

@@ -70,7 +70,8 @@ def read_voxels(path: Path, stream: Stream, layout: Layout, reading: Reading) ->
     if read_some(path, stream, 1):  # for gzip, this checks the checksum too
         raise ScanError(path, "holds more bytes than its header states", "export it again")
     if lost[0]:
-        reading.doubt(path, f"holds {lost[0]} NaN or infinite values", "replace them by numbers first", "they are taken as 0")
+        reason = f"holds {lost[0]} NaN or infinite values"
+        reading.doubt(path, reason, "replace them by numbers first", "they are taken as 0")
     if lost[1]:
         reading.note(f"{lost[1]} {layout.dtype.newbyteorder('=')} values are rounded to the 24 bits of float32")
     return voxels
