@@ -15,7 +15,11 @@ from medgen.scans.dicom_find import Group, group
 from medgen.scans.dicom_header import Instance
 from medgen.scans.scan import ScanError
 
-SUFFIXES = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "mha", ".mhd": "mha", ".dcm": "dicom"}
+#: By suffix; pairs (.hdr) and MGH are here to be refused by name, not passed over.
+SUFFIXES = {
+    ".nii": "nifti", ".nii.gz": "nifti", ".hdr": "nifti", ".mgz": "nifti", ".mgh": "nifti",
+    ".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha", ".dcm": "dicom",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def read(case: Case | Path, *, permissive: bool = False, four_d: bool = False) -
         if errors:
             raise errors[0]
         if len(cases) != 1:
-            names = ", ".join(found.name for found in cases)
+            names = ", ".join([*(found.name for found in cases[:5]), *(["..."] if len(cases) > 5 else [])])
             raise ScanError(case, f"holds {len(cases)} scans ({names})", "name one of them")
         case = cases[0]
     reading = Reading(permissive, four_d)

@@ -264,7 +264,7 @@ NRRD = {
     "32767 numbers of text along each axis": refused("truncated", nrrd(sizes="32767 32767 32767", encoding="text", data=b"1 " * 99)),
     "a bomb": refused("decompression bomb", nrrd(
         sizes="1000 1000 1000", encoding="bzip2", data=b"", pack=lambda data: bz2.compress(bytes(10_000_000)) * 400)),
-    "detached voxels": Entry(detached("a.nhdr", nrrd_header(data_file="a.raw"), a_raw=numbers()), refused="no scans"),
+    "detached voxels": right(detached("a.nhdr", nrrd_header(data_file="a.raw"), a_raw=numbers())),
     "voxels elsewhere": refused("not in one file beside it", detached("a.nrrd", nrrd_header(data_file="../in/a.raw"), a_raw=numbers())),
     "voxels at an absolute path": refused("not in one file beside it", detached("a.nrrd", nrrd_header(data_file="/etc/passwd"))),
     "voxels missing": refused("missing", detached("a.nrrd", nrrd_header(data_file="a.raw"))),
