@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medgen.scans.dicom_frames import Frame, frames_of
-from medgen.scans.dicom_header import Instance, open_instance, text, words
+from medgen.scans.dicom_header import Instance, modality_of, open_instance, text, words
 from medgen.scans.dicom_volumes import series, stackable, volumes
 from medgen.scans.scan import ScanError
 
@@ -82,7 +82,8 @@ def _cases(same: Sequence[Frame], four_d: bool) -> list[Group]:
             headers[frame.instance.path] = frame.instance
         files = tuple(sorted(parts))
         first = headers[files[0]]
-        short = f"{text(first, 'Modality')}{text(first, 'SeriesNumber')}"
+        number = text(first, "SeriesNumber")
+        short = modality_of(first) + (number if number.isdecimal() else "")
         every = not any(frame.many for frame in stack)
         chosen = None if every else {path: tuple(sorted(numbers)) for path, numbers in parts.items()}
         cases.append(Group(files, short, chosen, tuple(headers[path] for path in files)))

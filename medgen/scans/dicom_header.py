@@ -26,6 +26,10 @@ from medgen.scans.scan import ScanError
 
 TEXT = frozenset(("UI", "DS", "IS", "CS", "LO", "SH", "TM", "DA", "DT", "AS", "PN"))
 HEADER_LIMIT = 1 << 24  #: bytes of a deflated file that are inflated to find its header
+MODALITIES = frozenset((
+    "CR", "CT", "DX", "ES", "GM", "IO", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "RG",
+    "RTIMAGE", "SM", "US", "XA", "XC",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,12 @@ def _open_deflated(stored: bytes) -> tuple[Dataset, int]:
     ds.buffer = None  # or the header keeps all of it
     ds.file_meta = pydicom.dcmread(BytesIO(stored[: _meta_end(stored)])).file_meta
     return ds, offset
+
+
+def modality_of(source: Instance | Dataset) -> str:
+    """Return the Modality where it is a defined term of images (PS3.3 C.7.3.1.1.1), else ""; a free word may name a patient."""
+    word = text(source, "Modality")
+    return word if word in MODALITIES else ""
 
 
 def text(source: Instance | Dataset, keyword: str) -> str:

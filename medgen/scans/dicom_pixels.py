@@ -30,6 +30,11 @@ ELEMENTS = {
 }
 #: What decodes a transfer syntax, the first that is installed: always the same where decoders may differ by rounding.
 DECODERS = ("pillow", "pylibjpeg", "pyjpegls", "gdcm")
+#: Defined terms (PS3.3 C.7.6.3.1.2), retired ones included.
+PHOTOMETRIC = frozenset((
+    "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "HSV", "ARGB", "CMYK", "YBR_FULL", "YBR_FULL_422",
+    "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB",
+))  # fmt: skip
 BOMB, RATIO = 1 << 26, 200  #: more bytes than this, and so many times what is stored, are no scan
 
 
@@ -107,8 +112,8 @@ def _check_fragments(instance: Instance, stored: bytes, begin: int) -> None:
 
 
 def _word(code: str) -> str:
-    """Return a code of the header as it may be shown: nothing but a code string (PS3.5 6.2) is."""
-    return code if code and len(code) <= 16 and all(c.isupper() or c.isdigit() or c in " _" for c in code) else "of unknown kind"
+    """Return a PhotometricInterpretation as it may be shown: a word that is not defined might name a patient."""
+    return code if code in PHOTOMETRIC else "of unknown kind"
 
 
 def _element(instance: Instance, stored: bytes) -> tuple[tuple[int, int], int | None, int]:

@@ -12,6 +12,12 @@ from medgen.scans.dicom_header import whole
 from medgen.scans.scan import Reading, ScanError
 
 AGAIN = "export the series again"
+#: Defined terms of RescaleType (PS3.3 C.11.1.1.2) and Units (C.8.9.1.1.3) that are told; any other word might name a patient.
+UNITS = frozenset((
+    "HU", "OD", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT", "CNTS", "NONE", "CM2", "CM2ML", "PCNT", "CPS",
+    "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM", "UMOLML", "PROPCNTS", "PROPCPS", "MLMINML", "MLML",
+    "GML", "STDDEV", "SUV",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ def converters(frames: Sequence[Frame], reading: Reading) -> tuple[list[Convert]
     if without and len(without) < len(frames):
         path = without[0].instance.path
         raise ScanError(path, "has no rescale (slope and intercept), where other slices have one", AGAIN)
-    units = _units(frames, without)
+    units = _units(frames[0])
     first = frames[0]
     for keyword in ("RescaleType", "Units"):
         for frame in frames:
@@ -70,12 +76,9 @@ def _rescale(frame: Frame) -> tuple[float, float] | None:
     return slope[0], intercept[0]
 
 
-def _units(frames: Sequence[Frame], without: Sequence[Frame]) -> str:
-    first = frames[0]
-    if first.text("Modality") == "CT":
-        kind = first.text("RescaleType") or "HU"
-        return {"HU": "HU", "US": "arbitrary"}.get(kind, kind if kind.isascii() and len(kind) <= 16 else "arbitrary")
-    return first.text("Units") or "arbitrary"
+def _units(first: Frame) -> str:
+    word = (first.text("RescaleType") or "HU") if first.text("Modality") == "CT" else first.text("Units")
+    return word if word in UNITS else "arbitrary"
 
 
 def _linear(slope: float, intercept: float) -> Convert:

@@ -15,7 +15,7 @@ from monai.data import MetaTensor
 
 from medgen.scans.dicom_frames import Frame, frames_of
 from medgen.scans.dicom_geometry import geometry
-from medgen.scans.dicom_header import Instance, open_instance, text, whole
+from medgen.scans.dicom_header import Instance, modality_of, open_instance, text, whole
 from medgen.scans.dicom_pixels import BOMB, RATIO, check_kind, declared, pixels
 from medgen.scans.dicom_rescale import Convert, converters
 from medgen.scans.dicom_volumes import APART, series, volumes
@@ -118,7 +118,7 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
     return Scan(
         image=MetaTensor(torch.from_numpy(volume).permute(0, 3, 2, 1), affine=torch.from_numpy(affine)),
         units=units,
-        modality=ordered[0].text("Modality"),
+        modality=modality_of(ordered[0].instance),
         dtype=np.dtype(np.int16 if whole_numbers and -32768 <= low and high <= 32767 else np.float32),
         source=files[0] if len(files) == 1 else folder,
         sha256=digest,

@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class Medgen:
 
     def uncertainty(self, noisy: np.ndarray) -> np.ndarray:
         """Return the standard deviation map (the normalisation has no shift)."""
-        return self._apply(noisy, lambda y: self.network.uncertainty(y, samples=8))
+        return self._apply(noisy, partial(self.network.uncertainty, samples=8))
 
 
 def main() -> None:
