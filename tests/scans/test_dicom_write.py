@@ -191,8 +191,9 @@ def test_a_4d_scan_is_refused_and_its_volumes_are_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize("headers", [True, False], ids=["of DICOM", "of NIfTI"])
 def test_a_single_slice_is_sound(headers: bool, tmp_path: Path) -> None:
     scan = source(tmp_path / "in", modality="MR")
-    scan = replace(scan, image=scan.image[..., 2:3], slices=scan.slices[2:3] if headers else ())
-    (only,) = write(tmp_path / "out", scan.image[0].numpy(), scan)
+    bare = {} if headers else {"slices": (), "modality": ""}
+    scan = replace(scan, **{"image": scan.image[..., 2:3], "slices": scan.slices[2:3], **bare})
+    (only,) = write(tmp_path / "out", scan.image[0].numpy(), scan, modality="MR")
     assert dciodvfy(min((tmp_path / "out").iterdir())) == [] and only.pixel_array.shape == (6, 4)
 
 
