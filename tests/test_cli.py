@@ -40,7 +40,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 
 def test_every_command_has_an_example() -> None:
-    for command in ("bundles", "info", "run", "evaluate", "demo"):
+    for command in ("bundles", "info", "inspect", "convert", "run", "evaluate", "demo", "send", "fetch"):
         code, out, _ = call(command, "--help")
         assert code == 0 and "Example: medgen" in " ".join(out.split())
 

@@ -203,8 +203,8 @@ def test_the_commands(orthanc: Orthanc, tmp_path: Path) -> None:
 
 
 def test_nothing_listens_but_on_loopback_unless_asked() -> None:
-    assert inspect.signature(cli.fetch).parameters["bind"].default == "127.0.0.1"
-    assert inspect.signature(cli.fetch).parameters["listen"].default is None
+    assert inspect.signature(cli.pacs.fetch).parameters["bind"].default == "127.0.0.1"
+    assert inspect.signature(cli.pacs.fetch).parameters["listen"].default is None
 
 
 @pytest.fixture

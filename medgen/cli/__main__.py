@@ -1,0 +1,5 @@
+"""python -m medgen.cli"""
+
+from medgen.cli import app
+
+app()

@@ -1,0 +1,122 @@
+"""Commands that run bundles and measure what they did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from medgen.cli.app import Device, Permissive, app, console, fail
+
+
+@app.command()
+def bundles() -> None:
+    """List the bundles that are here. Example: medgen bundles"""
+    from rich.table import Table
+
+    from medgen.bundles import BundleError, available, read_metadata
+
+    table = Table("bundle", "version", "what it does", box=None)
+    try:
+        for name, root in available().items():
+            metadata = read_metadata(root)
+            table.add_row(name, metadata.get("version", "?"), metadata.get("task", ""))
+    except BundleError as error:
+        raise fail(str(error)) from None
+    console().print(table)
+
+
+@app.command()
+def info(bundle: str) -> None:
+    """Tell what a bundle is for, what it was trained on, and where it lies. Example: medgen info BUNDLE"""
+    from medgen.bundles import BundleError, find, read_metadata
+
+    try:
+        root = Path(find(bundle))
+        metadata = read_metadata(root)
+    except BundleError as error:
+        raise fail(str(error)) from None
+    keys = ("version", "task", "description", "intended_use", "data_source", "weights_sha256")
+    for key, value in [("bundle", bundle), ("folder", root), *((k, metadata.get(k, "")) for k in keys)]:
+        print(f"{key + ':':16}{value}")
+
+
+@app.command()
+def run(
+    bundle: Annotated[str, typer.Argument(help="a bundle's name (medgen bundles) or folder")],
+    paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
+    device: Device = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
+    format: Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")] = "nifti",
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
+    permissive: Permissive = False,
+    memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
+) -> None:
+    """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty"""
+    if format not in ("nifti", "dicom", "same"):
+        raise fail(f"--format must be nifti, dicom or same, not {format}")
+    from medgen.batch import progress
+    from medgen.batch.run import Options
+    from medgen.bundles import BundleError, open_bundle
+    from medgen.scans import ScanError, find
+
+    try:
+        opened = open_bundle(bundle, device)
+        cases, errors, _ = find(paths)
+        if not cases:
+            raise BundleError("; ".join(map(str, errors)) or "no scans were found")
+        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive, memory=memory)
+        screen = console()
+        if dry_run:
+            failed = progress.plan(opened, cases, errors, options, screen)
+        else:
+            opened.network  # noqa: B018  a missing or altered checkpoint stops here, before the first scan
+            progress.prepare_output(output)
+            failed = progress.follow(opened, cases, errors, options, screen, json_lines)
+    except (BundleError, ScanError) as error:
+        raise fail(str(error)) from None
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def evaluate(
+    candidate: Annotated[Path, typer.Argument(help="a scan or a folder of scans")],
+    reference: Annotated[Path, typer.Option(help="the truth: a scan or a folder, paired by name")],
+    mask: Annotated[Optional[Path], typer.Option(help="a mask (nonzero is inside) or a folder of them")] = None,
+    data_range: Annotated[
+        Optional[float], typer.Option(help="the range for PSNR and SSIM; maximum minus minimum of each reference by default")
+    ] = None,
+    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="folder for results.csv and results.json")] = None,
+) -> None:
+    """Measure PSNR, SSIM and MAE against a reference. Example: medgen evaluate denoised/ --reference clean/ -o report/"""
+    from medgen.batch.evaluate import evaluate as measure_all
+
+    for path in (candidate, reference, *([mask] if mask else [])):
+        if not path.exists():
+            raise fail(f"{path}: there is no such file or folder; check the path")
+    if data_range is not None and not data_range > 0:
+        raise fail(f"--data-range must be above 0, not {data_range}")
+    failed = measure_all(candidate, reference, mask, data_range, output, console())
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")] = Path("medgen_demo"),
+    data: Annotated[Optional[Path], typer.Option(help="folder of sample scans; sample_data/ by default")] = None,
+    device: Device = None,
+) -> None:
+    """Add noise to the sample scans, denoise them, measure and picture it. Example: medgen demo"""
+    from medgen.batch.demo import demo as show
+    from medgen.bundles import BundleError
+
+    try:
+        failed = show(output, data, device, console())
+    except BundleError as error:
+        raise fail(str(error)) from None
+    raise typer.Exit(1 if failed else 0)
