@@ -212,3 +212,27 @@ def test_broken_metadata_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "configs/metadata.json").write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):
         read_metadata(tmp_path)
+
+
+@each_bundle
+def test_tiles_equal_one_pass_on_any_shape(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32 to 1e-4 of the range, with the shipped weights, where memory forces tiles."""
+    bundle = open_bundle(name, "cpu")
+    inferer, network = bundle.get("inferer"), bundle.network
+    inferer.bf16, inferer.flips = False, 1
+    channels = bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"]
+    for seed, shape in enumerate([(203, 24, 30), (32, 208, 17), (25, 31, 216)]):
+        generator = torch.Generator().manual_seed(seed)
+        blocks = torch.rand(1, channels, *(-(-n // 6) for n in shape), generator=generator)
+        image = torch.nn.functional.interpolate(blocks, scale_factor=6)[..., : shape[0], : shape[1], : shape[2]]
+        image = image + 0.1 * torch.randn(image.shape, generator=generator)
+        with monkeypatch.context() as patch:
+            patch.setattr("medgen.inference.inferers.allowance", lambda *_: float("inf"))
+            one = inferer(image, network)
+        padded = [n + -n % s for n, s in zip(shape, inferer._known[1].stride)]
+        memory = 0.8 * np.prod(padded) * inferer._known[1].bytes_a_voxel
+        with monkeypatch.context() as patch:
+            patch.setattr("medgen.inference.inferers.allowance", lambda *_, memory=memory: memory)
+            assert len(inferer._plan(inferer._known[1], (1, channels, *padded)).tiles) > 1
+            tiles = inferer(image, network)
+        assert (tiles - one).abs().max() <= 1e-4 * (one.max() - one.min())
