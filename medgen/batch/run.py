@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,22 @@ def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]
 
 def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
     """Return the files that a case is written to; "" is the restored scan itself (of DICOM, a folder), "json" its sidecar."""
-    name = f"case-{hashlib.sha256(case.name.encode()).hexdigest()[:10]}" if options.deidentify else case.name
+    name = _pseudonym(case) if options.deidentify else case.name
     stem = f"{name}_{bundle.root.name}"
     files = {"": options.output / (stem if options.is_dicom(case) else f"{stem}.nii.gz"), "json": options.output / f"{stem}.json"}
     if options.uncertainty:
         files["uncertainty"] = options.output / f"{stem}_uncertainty.nii.gz"
     return files
+
+
+@cache
+def _pseudonym(case: Case) -> str:
+    """Return a name that stays the same from run to run, and cannot be guessed from a patient's: it takes the content too."""
+    try:
+        content = case.files[0].read_bytes()
+    except OSError:
+        content = b""  # which reading it will tell
+    return f"case-{hashlib.sha256(case.name.encode() + content).hexdigest()[:10]}"
 
 
 def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]:
@@ -144,7 +154,7 @@ def _write(bundle: Bundle, case: Case, scan: Scan, images: dict[str, np.ndarray]
     files = outputs(bundle, case, options)
     try:
         if options.is_dicom(case):
-            _write_series(bundle, case, files[""], images.pop(""), scan)
+            _write_series(bundle, files[""], images.pop(""), scan)
         for key, array in images.items():
             dtype = np.dtype(np.float32) if key else None
             write_nifti(files[key], array, scan, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
@@ -154,9 +164,7 @@ def _write(bundle: Bundle, case: Case, scan: Scan, images: dict[str, np.ndarray]
     return Result(case, tuple(files.values()), seconds, warnings=scan.warnings)
 
 
-def _write_series(bundle: Bundle, case: Case, folder: Path, array: np.ndarray, scan: Scan) -> None:
-    if case.kind == "dicom" and not scan.slices:
-        raise ScanError(scan.source, "is multi-frame DICOM, whose headers are not carried over yet", "use --format nifti")
+def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -> None:
     metadata = bundle.metadata
     made = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {}).get("modality", "")
     maker = Maker(bundle.root.name, str(metadata.get("version", "")), str(metadata.get("weights_sha256", "")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +12,8 @@ import nibabel as nib
 import numpy as np
 
 from medgen import __version__
-from medgen.scans import Scan, ScanError
+from medgen.scans import Scan
+from medgen.scans.whole import whole_file
 
 LIBRARIES = ("monai", "torch", "numpy", "nibabel", "pydicom", "simpleitk")
 
@@ -43,11 +43,5 @@ def versions() -> dict[str, str]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, whole or not at all; a `ScanError` where the folder cannot be written to."""
-    temporary = path.with_name(f".part_{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ScanError(path, f"cannot be written ({error.strerror})", "free space or choose another output folder") from None

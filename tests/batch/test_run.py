@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medgen.batch.run import Options, run
+from medgen.batch.run import Options, outputs, run
 from medgen.bundles import Bundle, available, open_bundle
 from medgen.scans import find
 
@@ -91,3 +91,14 @@ def test_constant_and_tiny_scans_come_back(bundle: Bundle, tmp_path: Path) -> No
     cases, _, _ = find([tmp_path / "in"])
     assert all(result.error is None for result in run(bundle, cases, Options(tmp_path / "out", uncertainty=True)))
     assert not np.asarray(nib.load(tmp_path / f"out/air_{bundle.root.name}.nii.gz").dataobj).any()
+
+
+def test_pseudonyms_differ_stay_and_come_of_the_content(bundle: Bundle, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        save(tmp_path / f"in/{name}.nii.gz", noise())
+    options = Options(tmp_path / "out", deidentify=True)
+    first, second = (outputs(bundle, case, options)[""].name for case in find(tmp_path / "in").cases)
+    assert first != second and "one" not in first
+    assert outputs(bundle, find(tmp_path / "in").cases[0], options)[""].name == first
+    save(tmp_path / "other/one.nii.gz", noise(1))
+    assert outputs(bundle, find(tmp_path / "other").cases[0], options)[""].name != first
