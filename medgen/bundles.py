@@ -105,10 +105,20 @@ class Bundle:
 
     root: Path
     device: str = "cpu"
+    settings: dict[str, Any] = field(default_factory=dict)  #: of those that the metadata name, what the user chose
     metadata: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.metadata = read_metadata(self.root)
+        known = self.metadata.get("settings", {})
+        for name, value in self.settings.items():
+            _check_setting(self.root.name, known, name, value)
+        self.settings = {**{name: about["default"] for name, about in known.items()}, **self.settings}
+
+    @property
+    def channels(self) -> int:
+        """Channels of the network's input."""
+        return int(self.metadata["network_data_format"]["inputs"]["image"]["num_channels"])
 
     @cached_property
     def _parser(self) -> ConfigParser:
@@ -119,6 +129,8 @@ class Bundle:
         parser.read_meta(str(self.root / "configs" / "metadata.json"))
         parser["bundle_root"] = str(self.root)
         parser["device"] = self.device
+        for name, value in self.settings.items():
+            parser[name] = value
         return parser
 
     def get(self, key: str) -> Any:
@@ -131,9 +143,26 @@ class Bundle:
         return load_weights(self.get("network_def"), self.root, self.device)
 
 
-def open_bundle(name: str, device: str | None = None) -> Bundle:
-    """Open a bundle by name, or by the path of its folder."""
+def _check_setting(bundle: str, known: dict[str, Any], name: str, value: Any) -> None:
+    """Raise `BundleError` for a setting that the bundle does not have, or a value outside its bounds."""
+    if name not in known:
+        raise BundleError(f"{bundle} has no setting '{name}'; it has: {', '.join(known) or 'none'} (medgen info {bundle})")
+    low, high, choices = (known[name].get(key) for key in ("low", "high", "choices"))
+    if choices is not None and value not in choices:
+        raise BundleError(f"{name} of {bundle} must be one of {', '.join(map(str, choices))}, not {value}")
+    if low is None and high is None:
+        return
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or (low is not None and value < low) or (high is not None and value > high):
+        raise BundleError(f"{name} of {bundle} must be a number from {low} to {high}, not {value}")
+
+
+def open_bundle(name: str, device: str | None = None, settings: dict[str, Any] | None = None) -> Bundle:
+    """Open a bundle by name, or by the path of its folder, with what the user chose of its settings.
+
+    Raises `BundleError` for another name, device or setting than there is.
+    """
     chosen = choose_device(device)
     given = Path(name)
     root = given if (given / "configs" / "metadata.json").is_file() else Path(find(name))
-    return Bundle(root.resolve(), chosen)
+    return Bundle(root.resolve(), chosen, settings or {})

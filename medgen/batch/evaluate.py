@@ -8,7 +8,6 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medgen import __version__
+from medgen.batch.pairing import pair, same_grid
 from medgen.evaluation.image_quality import measure
 from medgen.evaluation.statistics import summarise
 from medgen.scans import Case, Scan, ScanError, find, read
@@ -78,33 +78,9 @@ def evaluate(
     return len(failures)
 
 
-def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], list[str]]:
-    """Pair two files or DICOM series, or the scans of two folders by name: `a_restored` belongs to the reference `a`."""
-    (mine, errors, _), (truths, more, _) = find(candidate), find(reference)
-    failures = [str(error) for error in [*errors, *more]]
-    if len(mine) == len(truths) == 1 and all(
-        path.is_file() or case.kind == "dicom" for path, case in ((candidate, mine[0]), (reference, truths[0]))
-    ):
-        return [(mine[0], truths[0])], failures
-    by_name = {case.name: case for case in truths}
-    pairs: list[tuple[Case, Case]] = []
-    for case in mine:
-        if case.name.endswith("_uncertainty"):
-            continue
-        names = [name for name in by_name if case.name == name or case.name.startswith(name + "_")]
-        if names:
-            pairs.append((case, by_name[max(names, key=len)]))
-        else:
-            failures.append(f"{case.files[0]}: no reference is named {case.name}; name them alike (a, a_restored)")
-    if pairs and candidate.is_dir():
-        missing = [case for case in truths if not any(case is truth for _, truth in pairs)]
-        failures += [f"{case.files[0]}: no candidate is named {case.name}; it is not in the results" for case in missing]
-    return pairs, failures
-
-
 def _measure(mine: Case, truth: Case, masking: Case | None, data_range: float | None) -> list[Row]:
     candidate, reference = read(mine), read(truth)
-    _same_grid(mine, candidate, reference)
+    same_grid(mine, candidate, reference)
     image, target = np.asarray(candidate.image[0]), np.asarray(reference.image[0])
     span = float(target.max()) - float(target.min()) if data_range is None else data_range
     if data_range is None and span == 0:
@@ -112,22 +88,12 @@ def _measure(mine: Case, truth: Case, masking: Case | None, data_range: float | 
     regions: dict[str, np.ndarray | None] = {"image": None}
     if masking is not None:
         region = read(masking)
-        _same_grid(masking, region, reference)
+        same_grid(masking, region, reference)
         regions["mask"] = np.asarray(region.image[0]) != 0
     return [
         Row(mine.name, name, target.size if inside is None else int(inside.sum()), span, **measure(image, target, span, inside))
         for name, inside in regions.items()
     ]
-
-
-def _same_grid(case: Case, scan: Scan, reference: Scan) -> None:
-    shapes = [tuple(s.image.shape[1:]) for s in (scan, reference)]
-    if shapes[0] != shapes[1]:
-        raise ScanError(case.files[0], f"its shape {shapes[0]} is not the reference's {shapes[1]}", "resample one of them")
-    corners = np.array([[*corner, 1] for corner in product(*((0, n) for n in shapes[0]))]).T
-    apart = np.abs((scan.image.affine.numpy() - reference.image.affine.numpy()) @ corners).max()
-    if apart > 0.1 * min(reference.spacing):  # a tenth of a voxel
-        raise ScanError(case.files[0], f"lies {apart:.2f} mm off the reference's grid", "resample one of them")
 
 
 def write(rows: list[Row], failures: list[str], folder: Path) -> list[Path]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from medgen.batch.apply import prepare, voxels_a_second
 from medgen.batch.convert import convert
-from medgen.batch.run import Options, outputs, run, voxels_a_second
+from medgen.batch.run import Options, outputs, run
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Found, ScanError, read
 
@@ -39,7 +40,7 @@ def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Op
             console.print(f"would fail: {error}")
             failed += 1
             continue
-        voxels, need = inferer.cost(scan.image.shape[1:], bundle.network)
+        voxels, need = inferer.cost(prepare(bundle, scan)["image"].shape[1:], bundle.network, bundle.channels)
         took = voxels / speed * (2 if options.uncertainty else 1)
         seconds, memory = seconds + took, max(memory, need)
         shape = "x".join(map(str, scan.image.shape[1:]))

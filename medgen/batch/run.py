@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from monai.data import MetaTensor
-from torch import Tensor
 
+from medgen.batch.apply import Restored, apply
+from medgen.batch.pairing import masks_of, same_grid
 from medgen.batch.sidecar import describe, versions, write_json
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, ScanError, read, write_nifti
@@ -36,6 +35,7 @@ class Options:
     format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
     deidentify: bool = False  #: no header and no file name of the input is told
     permissive: bool = False  #: scans with doubts that have a way out are taken, with a warning
+    mask: Path | None = None  #: a mask (nonzero is to be worked on), or a folder of them, named like the scans
     memory: float | None = None  #: GiB for a volume, its result and the network; by default what is free, within reason
 
     def is_dicom(self, case: Case) -> bool:
@@ -52,31 +52,6 @@ class Result:
     seconds: float = 0.0
     error: str | None = None
     warnings: tuple[str, ...] = ()
-
-
-def apply(bundle: Bundle, scan: Scan, options: Options) -> dict[str, np.ndarray]:
-    """Return the restored scan, and its uncertainty if asked for, as (X, Y, Z) arrays in the scan's units."""
-    data = bundle.get("normalisation")({"image": scan.image.clone()})
-    image = data["image"]
-    inferer = bundle.get("inferer")
-    inferer.memory = options.memory
-    network: Any = bundle.network
-
-    def infer(function: Callable[..., Tensor]) -> Tensor:
-        return inferer(image.as_tensor()[None], function)[0]
-
-    def denormalise(prediction: Tensor) -> np.ndarray:
-        pair = {"image": image, "pred": MetaTensor(prediction, meta=image.meta)}
-        return np.asarray(bundle.get("denormalisation")(pair)["pred"][0], dtype=np.float32)
-
-    mean = infer(network)
-    images = {"": denormalise(mean)}
-    if options.uncertainty:
-        if not hasattr(network, "uncertainty"):
-            raise ValueError("this bundle has no uncertainty; run it without --uncertainty")
-        spread = infer(partial(network.uncertainty, samples=options.samples, seed=options.seed))
-        images["uncertainty"] = denormalise(mean + spread) - images[""]  # a difference: free of the shift
-    return images
 
 
 def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
@@ -106,22 +81,35 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
     sidecar comes last, so that a case with a sidecar is done, and is left alone unless `overwrite`.
     """
     deidentifier = Deidentifier() if options.deidentify else None
+    masks = masks_of(options.mask, cases) if options.mask else {}
+
+    def load(case: Case) -> tuple[Scan, Scan | None]:
+        scan = read(case, permissive=options.permissive)
+        if case.name not in masks:
+            return scan, None
+        mask = read(masks[case.name], permissive=options.permissive)
+        same_grid(masks[case.name], mask, scan)
+        return scan, mask
+
     todo = [case for case in cases if options.overwrite or not _done(bundle, case, options)]
     for case in cases:
         if case not in todo:
             yield Result(case)
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        ahead = [reader.submit(read, case, permissive=options.permissive) for case in todo[:1]]
+        ahead = [reader.submit(load, case) for case in todo[:1]]
         written: Future[Result] | None = None
         for number, case in enumerate(todo):
             started = time.perf_counter()
             reading = ahead.pop()
             following = todo[number + 1 : number + 2]
-            ahead.extend(reader.submit(read, case, permissive=options.permissive) for case in following)
+            ahead.extend(reader.submit(load, case) for case in following)
             try:
-                scan = reading.result()
+                scan, mask = reading.result()
                 scan = scan if deidentifier is None else deidentifier.scan(scan)
-                images = apply(bundle, scan, options)
+                restored = apply(
+                    bundle, scan, mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed,
+                    memory=options.memory,
+                )  # fmt: skip
             except (ScanError, ValueError, RuntimeError, MemoryError) as error:
                 failed = Result(case, error=_one_line(case, error))
                 if written is not None:
@@ -130,7 +118,7 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
                 yield failed
                 continue
             seconds = time.perf_counter() - started
-            previous, written = written, writer.submit(_write, bundle, case, scan, images, options, seconds)
+            previous, written = written, writer.submit(_write, bundle, case, scan, restored, options, seconds)
             if previous is not None:
                 yield previous.result()
         if written is not None:
@@ -150,15 +138,15 @@ def _one_line(case: Case, error: Exception) -> str:
     return f"{case.name}: {text}"
 
 
-def _write(bundle: Bundle, case: Case, scan: Scan, images: dict[str, np.ndarray], options: Options, seconds: float) -> Result:
-    files = outputs(bundle, case, options)
+def _write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: Options, seconds: float) -> Result:
+    files, images = outputs(bundle, case, options), dict(restored.images)
     try:
         if options.is_dicom(case):
-            _write_series(bundle, files[""], images.pop(""), scan)
+            _write_series(bundle, files[""], images.pop(""), restored.grid)
         for key, array in images.items():
             dtype = np.dtype(np.float32) if key else None
-            write_nifti(files[key], array, scan, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
-        write_json(files["json"], _sidecar(bundle, scan, files, options, seconds))
+            write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
+        write_json(files["json"], _sidecar(bundle, scan, restored, files, options, seconds))
     except ScanError as error:
         return Result(case, error=str(error))
     return Result(case, tuple(files.values()), seconds, warnings=scan.warnings)
@@ -174,7 +162,9 @@ def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -
     write_dicom(folder, array, scan, description=what, maker=maker, synthetic=synthetic, modality=modality)
 
 
-def _sidecar(bundle: Bundle, scan: Scan, files: dict[str, Path], options: Options, seconds: float) -> dict[str, Any]:
+def _sidecar(
+    bundle: Bundle, scan: Scan, restored: Restored, files: dict[str, Path], options: Options, seconds: float
+) -> dict[str, Any]:
     """Return what it takes to know, and to repeat, how a file was made; no path and no header of the input."""
     return {
         "derived": True,
@@ -185,19 +175,9 @@ def _sidecar(bundle: Bundle, scan: Scan, files: dict[str, Path], options: Option
         "input_sha256": None if options.deidentify else scan.sha256,
         **describe(scan),
         "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},
-        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed},
+        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, **bundle.settings},
+        "report": restored.report,
         "device": str(bundle.device),
         "seconds": round(seconds, 2),
         "libraries": versions(),
     }
-
-
-def voxels_a_second(bundle: Bundle, side: int = 96) -> float:
-    """Measure the speed of a bundle's network on this device on noise of side^3 voxels."""
-    image = torch.rand(1, 1, side, side, side)
-    inferer, network = bundle.get("inferer"), bundle.network
-    voxels, _ = inferer.cost((side,) * 3, network)
-    inferer(image[..., :32, :32, :32], network)
-    started = time.perf_counter()
-    inferer(image, network)
-    return voxels / (time.perf_counter() - started)

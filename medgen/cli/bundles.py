@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -40,6 +40,8 @@ def info(bundle: str) -> None:
     keys = ("version", "task", "description", "intended_use", "data_source", "weights_sha256")
     for key, value in [("bundle", bundle), ("folder", root), *((k, metadata.get(k, "")) for k in keys)]:
         print(f"{key + ':':16}{value}")
+    for name, about in metadata.get("settings", {}).items():
+        print(f"--set {name}={about['default']}: {about['help']}")
 
 
 @app.command()
@@ -48,6 +50,8 @@ def run(
     paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
+    setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
+    mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
     format: Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")] = "nifti",
@@ -66,11 +70,12 @@ def run(
     from medgen.scans import ScanError, find
 
     try:
-        opened = open_bundle(bundle, device)
+        opened = open_bundle(bundle, device, _settings(setting))
         cases, errors, _ = find(paths)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
-        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive, memory=memory)
+        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive,
+                          mask=mask, memory=memory)  # fmt: skip
         screen = console()
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, screen)
@@ -81,6 +86,22 @@ def run(
     except (BundleError, ScanError) as error:
         raise fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    """Return NAME=VALUE texts as a dictionary, values as JSON where they are."""
+    import json
+
+    chosen: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise fail(f"--set wants NAME=VALUE, not {text}")
+        try:
+            chosen[name] = json.loads(value)
+        except ValueError:
+            chosen[name] = value
+    return chosen
 
 
 @app.command()

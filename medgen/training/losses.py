@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from medgen.networks.ladder_vae import LadderTerms
 
@@ -33,3 +34,35 @@ class LadderLoss(nn.Module):
         standard = (target - output.mean.float() - output.residual) * (-output.log_scale).exp()
         likelihood = -(0.5 * standard.square() + output.log_scale).mean()
         return beta * output.kl.clamp_min(self.free_bits).sum() - likelihood
+
+
+def structural_loss(output: Tensor, target: Tensor, window: int = 7) -> Tensor:
+    """Return 1 - SSIM (Wang et al. 2004; uniform window, data range 1), averaged over images (B, C, X, Y, Z)."""
+
+    def mean(x: Tensor) -> Tensor:
+        return F.avg_pool3d(x, window, stride=1)
+
+    a, b = mean(output), mean(target)
+    covariance = mean(output * target) - a * b
+    variances = (mean(output**2) - a**2).clamp_min(0) + (mean(target**2) - b**2).clamp_min(0)
+    luminance = (2 * a * b + 0.01**2) / (a**2 + b**2 + 0.01**2)
+    return 1 - (luminance * (2 * covariance + 0.03**2) / (variances + 0.03**2)).mean()
+
+
+class RestorationLoss(nn.Module):
+    """l1 * mean |error| + rmse * root of the mean squared error of each image + structural * (1 - SSIM).
+
+    The root is taken for each image, so that those with much to restore do not rule.
+    """
+
+    def __init__(self, l1: float = 0.5, rmse: float = 0.5, structural: float = 0.02, floor: float = 1e-6) -> None:
+        super().__init__()
+        self.l1, self.rmse, self.structural, self.floor = l1, rmse, structural, floor
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the scalar loss of a batch (B, C, X, Y, Z)."""
+        output = output.float()
+        error = output - target
+        loss = self.l1 * error.abs().mean()
+        loss = loss + self.rmse * (error.square().mean(dim=(1, 2, 3, 4)) + self.floor).sqrt().mean()
+        return loss + self.structural * structural_loss(output, target) if self.structural else loss

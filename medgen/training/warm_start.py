@@ -1,4 +1,4 @@
-"""Start a network from the weights of a narrower one."""
+"""Start a network from the weights of a narrower one, or of another network's parts."""
 
 from __future__ import annotations
 
@@ -30,4 +30,18 @@ def widen(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
             new[: old.shape[0], old.shape[1] :] = 0
         new[tuple(slice(0, n) for n in old.shape)] = old
     network.load_state_dict(own)
+    return network
+
+
+def load_parts(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """Load those tensors of `state` whose name and shape the network has too, and return `network`.
+
+    For a network that shares a part with a trained one, such as a denoiser's trunk. Raises `ValueError` where nothing
+    fits.
+    """
+    own = network.state_dict()
+    fits = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
+    if not fits:
+        raise ValueError("no tensor of the weights fits the network; give weights of a network that shares a part with it")
+    network.load_state_dict({**own, **fits})
     return network

@@ -15,7 +15,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from rich.console import Console
 
-from medgen.batch.evaluate import evaluate, pair
+from medgen.batch.evaluate import evaluate
+from medgen.batch.pairing import pair
 from medgen.evaluation.image_quality import measure
 from medgen.evaluation.statistics import summarise
 

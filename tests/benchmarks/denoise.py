@@ -55,7 +55,7 @@ def load(folder: Path, box: tuple[int, int, int] | None) -> list[dict[str, Any]]
         contrast = next((c for c in CONTRASTS if f"_{c}" in case.name), "T1")
         spacing = "x".join(f"{v:.2g}" for v in scan.spacing)
         group = f"{contrast} head 2 mm" if "IXI" in case.name else f"{contrast} brain 1 mm" if "MNI" in case.name or "cstar" in case.name else f"{contrast} other"
-        cases.append({"name": case.name, "group": group, "spacing": spacing, "image": image, "mask": mask})
+        cases.append({"name": case.name, "group": group, "spacing": spacing, "mm": scan.spacing, "image": image, "mask": mask})
     return cases
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from medgen.batch.run import Options, apply, run
+from medgen.batch.apply import apply
+from medgen.batch.run import Options, run
 from medgen.bundles import open_bundle
 from medgen.scans import find, read, write_nifti
 from tests.benchmarks.windows import phantom
@@ -37,7 +38,7 @@ def main() -> None:
             nib.save(nib.Nifti1Image(np.roll(image, number, 0), np.eye(4)), folder / f"scan{number}.nii.gz")
         cases = find(folder).cases
         todo = Options(folder / "out", overwrite=True)
-        apply(bundle, read(cases[0]), todo)  # what the engine measures of the network is measured once
+        apply(bundle, read(cases[0]))  # what the engine measures of the network is measured once
         started = time.perf_counter()
         scans = [read(case) for case in cases]
         for number, scan in enumerate(scans):
@@ -45,7 +46,7 @@ def main() -> None:
         files = time.perf_counter() - started
         started = time.perf_counter()
         for scan in scans:
-            apply(bundle, scan, todo)
+            apply(bundle, scan)
         network = time.perf_counter() - started
         started = time.perf_counter()
         results = list(run(bundle, cases, todo))
