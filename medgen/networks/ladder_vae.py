@@ -24,35 +24,26 @@ class LadderTerms(NamedTuple):
     kl: Tensor  #: (levels,) Kullback-Leibler divergence of each level, in nats a voxel of the image
 
 
-class Ladder(nn.Module):
-    """A scale and latents at every level of the trunk, coarsest first: a model of what the trunk could not know.
+class Latents(nn.Module):
+    """Latents at every level of a trunk, coarsest first, that decode to an expected error of its mean.
 
-    The prior p(z|y) sees the trunk's features, and the noise that the trunk removed with its local level; the posterior
-    q(z|x,y) also sees the trunk's error x - mean (ladder VAE: Sonderby 2016; for denoising: HDN, Prakash 2022). The scale
-    of the likelihood sees no latents: where they told it, the posterior's told the scale of the error that it had seen,
-    and draws from the prior were three times too sure of themselves.
+    The prior p(z|y) sees what a subclass tells each level of y; the posterior q(z|x,y) also sees the trunk's error
+    x - mean (ladder VAE: Sonderby 2016).
     """
 
-    def __init__(self, channels: int, widths: Sequence[int], width: int, latents: int) -> None:
+    def __init__(self, channels: int, levels: int, width: int, latents: int) -> None:
         super().__init__()
-        levels = len(widths)
-        self.noise = nn.Conv3d(3 * channels, width, 2, stride=2)
-        self.noise_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(levels - 1))
         self.error = nn.Conv3d(channels, width, 2, stride=2)
         self.error_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(levels - 1))
-        self.condition = nn.ModuleList(nn.Conv3d(w, width, 1) for w in widths)
-        self.mix = nn.ModuleList(nn.Conv3d(width, width, 3, padding=1) for _ in widths)
-        self.prior = nn.ModuleList(nn.Conv3d(width, 2 * latents, 1) for _ in widths)
-        self.posterior = nn.ModuleList(nn.Conv3d(2 * width, 2 * latents, 1) for _ in widths)
-        self.decode = nn.ModuleList(nn.Conv3d(latents, width, 1) for _ in widths)
+        self.mix = nn.ModuleList(nn.Conv3d(width, width, 3, padding=1) for _ in range(levels))
+        self.prior = nn.ModuleList(nn.Conv3d(width, 2 * latents, 1) for _ in range(levels))
+        self.posterior = nn.ModuleList(nn.Conv3d(2 * width, 2 * latents, 1) for _ in range(levels))
+        self.decode = nn.ModuleList(nn.Conv3d(latents, width, 1) for _ in range(levels))
         self.up = nn.ModuleList(nn.ConvTranspose3d(width, width, 2, stride=2) for _ in range(levels - 1))
         self.residual = nn.ConvTranspose3d(width, channels, 2, stride=2)
-        self.scale_mix = nn.Conv3d(width, width, 3, padding=1)
-        self.scale = nn.ConvTranspose3d(width, channels, 2, stride=2)
-        for layer in [*self.prior, *self.posterior, self.residual, self.scale]:
+        for layer in [*self.prior, *self.posterior, self.residual]:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.scale.bias, math.log(0.03 - FLOOR))  # type: ignore[arg-type]
 
     def _pyramid(self, x: Tensor, first: nn.Module, down: nn.ModuleList) -> list[Tensor]:
         levels = [F.relu(first(x))]
@@ -60,20 +51,16 @@ class Ladder(nn.Module):
             levels.append(F.relu(layer(levels[-1])))
         return levels
 
-    def condition_on(self, y: Tensor, mean: Tensor, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """Return what y tells each level, finest first, and the log of the likelihood's standard deviation."""
-        removed = y - mean
-        level = F.avg_pool3d(removed.square(), 5, stride=1, padding=2, count_include_pad=False).add(1e-8).log() / 2 + 3
-        noise = self._pyramid(torch.cat([y, removed.abs(), level], 1), self.noise, self.noise_down)
-        told = [condition(f) + n for condition, f, n in zip(self.condition, features, noise)]
-        log_scale = self.scale(F.relu(self.scale_mix(F.relu(told[0])))).float()
-        return told, (log_scale.clamp(-8, 1).exp() + FLOOR).log()
-
     def draw(
-        self, told: Sequence[Tensor], error: Tensor | None, generator: torch.Generator | None
+        self,
+        told: Sequence[Tensor],
+        error: Tensor | None,
+        generator: torch.Generator | None,
+        noise: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draw the latents and decode the residual; from the posterior where there is an `error`, else from the prior.
 
+        `noise` is the standard normal noise of each level, finest first, where it is not to be drawn here.
         The second is the divergence of each level, summed over latents and voxels; of the prior, empty.
         """
         seen = None if error is None else self._pyramid(10 * error, self.error, self.error_down)
@@ -92,9 +79,37 @@ class Ladder(nn.Module):
                 divergence = prior_log - z_log - 0.5
                 divergence = divergence + 0.5 * ((2 * z_log).exp() + (z_mean - prior_mean) ** 2) / (2 * prior_log).exp()
                 kl.append(divergence.sum())
-            noise = torch.randn(z_mean.shape, generator=generator, device=z_mean.device)
-            x = h + self.decode[level]((z_mean + z_log.exp() * noise).to(h.dtype))
+            drawn = torch.randn(z_mean.shape, generator=generator, device=z_mean.device) if noise is None else noise[level]
+            x = h + self.decode[level]((z_mean + z_log.exp() * drawn).to(h.dtype))
         return self.residual(x).float(), torch.stack(kl) if kl else torch.zeros(0, device=told[0].device)
+
+
+class Ladder(Latents):
+    """A scale and latents at every level of the trunk: a model of what the trunk could not know.
+
+    The prior sees the trunk's features, and the noise that the trunk removed with its local level (for denoising: HDN,
+    Prakash 2022). The scale of the likelihood sees no latents: where they told it, the posterior's told the scale of the
+    error that it had seen, and draws from the prior were three times too sure of themselves.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], width: int, latents: int) -> None:
+        super().__init__(channels, len(widths), width, latents)
+        self.noise = nn.Conv3d(3 * channels, width, 2, stride=2)
+        self.noise_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(len(widths) - 1))
+        self.condition = nn.ModuleList(nn.Conv3d(w, width, 1) for w in widths)
+        self.scale_mix = nn.Conv3d(width, width, 3, padding=1)
+        self.scale = nn.ConvTranspose3d(width, channels, 2, stride=2)
+        nn.init.zeros_(self.scale.weight)
+        nn.init.constant_(self.scale.bias, math.log(0.03 - FLOOR))  # type: ignore[arg-type]
+
+    def condition_on(self, y: Tensor, mean: Tensor, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Return what y tells each level, finest first, and the log of the likelihood's standard deviation."""
+        removed = y - mean
+        level = F.avg_pool3d(removed.square(), 5, stride=1, padding=2, count_include_pad=False).add(1e-8).log() / 2 + 3
+        noise = self._pyramid(torch.cat([y, removed.abs(), level], 1), self.noise, self.noise_down)
+        told = [condition(f) + n for condition, f, n in zip(self.condition, features, noise)]
+        log_scale = self.scale(F.relu(self.scale_mix(F.relu(told[0])))).float()
+        return told, (log_scale.clamp(-8, 1).exp() + FLOOR).log()
 
 
 class LadderVAE(nn.Module):

@@ -1,0 +1,154 @@
+"""Find spoiled slices without being told: a slice that differs from both its neighbours more than they from each other.
+
+Along the slice axis a clean scan changes gradually, however fast: of three slices in a row the outer two differ most, and
+any statistic of the middle one lies near or between theirs. A spoiled slice, or a run of up to three, breaks that from
+both sides. So each slice is judged by its neighbours alone, at the ends of a head as in its middle, and a fault does not
+make its neighbours look odd. No false alarm is worth more than the last fault found: a slice must stand out both by an
+amount that no clean scan of the development set showed, and from the scan's own unrest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+RUN = 3  #: longest run of spoiled slices
+LEAST = 12  #: slices that a scan must have for judging any of them
+UNREST = 2.0  #: robust standard deviations of the scan's own slice to slice changes that a statistic must stand out too
+AROUND = 4  #: slices on each side that the differences to the neighbours are compared with
+#: how far, in natural logarithms, a statistic must stand out at least, upwards and downwards (None: never). On 30 clean
+#: training scans (MR and CT) the most was: difference 0.13, brightness 0.12, noise 0.11, edges 0.2
+LIMITS: dict[str, tuple[float, float | None]] = {
+    "difference": (0.25, None),
+    "brightness": (0.15, 0.15),
+    "noise": (0.20, None),
+    "edges": (0.28, 0.28),
+    "residual": (0.40, None),
+    "line": (1.2, None),
+    "wave": (0.9, None),
+}
+#: statistics of the difference to both neighbours, which a fault raises in these too, half as much
+SHARED = ("residual", "line", "wave")
+
+
+class Spoiled(NamedTuple):
+    """A slice that stands out."""
+
+    axis: int
+    slice: int
+    reason: str  #: the statistic that stands out most
+    score: float  #: by how many times the limit
+
+
+def slice_statistics(planes: np.ndarray) -> dict[str, np.ndarray]:
+    """Return logarithms of statistics of each slice of (slices, X, Y), whose robust maximum is of order 1.
+
+    Its brightness, its noise (differences that smooth images do not have), its edges; and of its difference to the mean of
+    its neighbours the root mean square, the strongest line and the strongest wave.
+    """
+    floor = 0.003
+    padded = np.concatenate([planes[1:2], planes, planes[-2:-1]])
+    away = planes - 0.5 * (padded[:-2] + padded[2:])
+    fine = planes[:, 1:, 1:] - planes[:, :-1, 1:] - planes[:, 1:, :-1] + planes[:, :-1, :-1]
+    slope = np.abs(np.diff(planes, axis=1)).mean((1, 2)) + np.abs(np.diff(planes, axis=2)).mean((1, 2))
+    mean = np.abs(planes).mean((1, 2))
+    profiles = [away.mean(axis) for axis in (1, 2)]
+    lines = [np.abs(p - median_filter(p, (1, 5))).max(1) for p in profiles]
+    spectrum = np.abs(np.fft.rfft2(away))
+    spectrum[:, :4, :4] = spectrum[:, -3:, :4] = 0
+    wave = spectrum.max((1, 2)) / planes[0].size
+    return {
+        "brightness": np.log(mean + floor),
+        "noise": np.log(np.abs(fine).mean((1, 2)) + floor),
+        "edges": np.log((slope + floor) / (mean + floor)),
+        "residual": np.log(np.sqrt(np.square(away).mean((1, 2))) + floor),
+        "line": np.log(np.maximum(*lines) + floor),
+        "wave": np.log(wave + floor / 3),
+    }
+
+
+def standing_out(values: np.ndarray, run: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return by how much each run of slices from k on lies above, and below, both slices around it."""
+    up, down = np.full(len(values), -np.inf), np.full(len(values), -np.inf)
+    for k in range(1, len(values) - run):
+        inside, around = values[k : k + run], (values[k - 1], values[k + run])
+        up[k], down[k] = inside.min() - max(around), min(around) - inside.max()
+    return up, down
+
+
+def standing_alone(values: np.ndarray) -> np.ndarray:
+    """Return by how much each slice lies above those around it but the next, on the side where they are higher.
+
+    A slice that is not above both its neighbours by a third of the logarithm of 2, which a fault is, does not stand out.
+    """
+    up = np.full(len(values), -np.inf)
+    for k in range(2, len(values) - 2):
+        sides = np.median(values[max(k - AROUND, 0) : k - 1]), np.median(values[k + 2 : k + 1 + AROUND])
+        if values[k] - max(values[k - 1], values[k + 1]) > np.log(2) / 3:
+            up[k] = values[k] - max(sides)
+    return up
+
+
+def _differences(planes: np.ndarray, run: int) -> np.ndarray:
+    """Return by how much the ends of each run differ from the slices around it more than these from each other (log)."""
+    out = np.full(len(planes), -np.inf)
+
+    def distance(lag: int) -> np.ndarray:
+        return np.log(np.sqrt(np.square(planes[lag:] - planes[:-lag]).mean((1, 2))) + 0.003)
+
+    step, across = distance(1), distance(run + 1)
+    for k in range(1, len(planes) - run):
+        out[k] = min(step[k - 1], step[k + run - 1]) - across[k - 1]
+    return out
+
+
+def find_spoiled(image: np.ndarray, spacing: Sequence[float] = (1.0, 1.0, 1.0), threshold: float = 1.0) -> list[Spoiled]:
+    """Return the slices of `image` (X, Y, Z; robust maximum of order 1) that stand out from their neighbours.
+
+    Slices are looked for across the axis of the largest spacing; of a scan whose spacings are all within 30 % of each
+    other, across each axis. The first and the last slice with anything in it cannot be judged.
+
+    Args:
+        threshold: how often over its limit (`LIMITS`) a statistic must be; above 1 less is found, below 1 more.
+    """
+    within = max(spacing) < 1.3 * min(spacing)
+    axes = range(3) if within else [int(np.argmax(spacing))]
+    found = []
+    for axis in axes:
+        planes = np.moveaxis(np.asarray(image, dtype=np.float32), axis, 0)
+        filled = np.flatnonzero((np.abs(planes) > 0.1).mean((1, 2)) > 0.03)
+        if not len(filled):
+            continue
+        left = np.arange(filled[0], filled[-1] + 1)
+        while len(left) >= LEAST:  # the worst is taken out and the rest looked at again, as if it had never been there
+            score, first, run, reason = worst(planes[left])
+            if score <= threshold:
+                break
+            found += [Spoiled(axis, int(at), reason, score / threshold) for at in left[first : first + run]]
+            left = np.delete(left, np.arange(first, first + run))
+    return sorted(found)
+
+
+def worst(planes: np.ndarray) -> tuple[float, int, int, str]:
+    """Return the run of slices that is most over its limit: how often, where it begins, its length, by which statistic."""
+    found = [(0.0, 0, 1, "")]
+
+    def note(run: int, height: np.ndarray, limit: float, name: str) -> None:
+        at = int(np.argmax(height))
+        found.append((float(height[at]) / limit, at, run, name))
+
+    statistics = slice_statistics(planes)
+    for name in SHARED:
+        note(1, standing_alone(statistics.pop(name)), LIMITS[name][0], name)
+    for run in range(1, RUN + 1):
+        note(run, _differences(planes, run), LIMITS["difference"][0], "difference")
+        for name, values in statistics.items():
+            bend = np.diff(values, 2)
+            unrest = UNREST * 1.4826 * float(np.median(np.abs(bend - np.median(bend))))
+            for height, limit in zip(standing_out(values, run), LIMITS[name]):
+                if limit is not None:
+                    note(run, height, max(limit, unrest), name)
+    return max(found)
