@@ -52,7 +52,7 @@ class RepairVAE(nn.Module):
     def __init__(
         self,
         channels: int = 1,
-        widths: Sequence[int] = (32, 64, 128, 128),
+        widths: Sequence[int] = (32, 64, 128, 80),
         blocks: Sequence[int] = (2, 2, 2, 2),
         ladder_width: int = 16,
         latents: int = 4,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -99,7 +100,8 @@ class FillHolesd(MapTransform):
             result = MetaTensor(torch.from_numpy(seen), meta=dict(image.meta))
             result.applied_operations = image.applied_operations
             out[key] = result
-            out[f"{key}_holes"] = {"hole": hole, "box": box, "report": report}
+            bounds = np.array([(side.start, side.stop) for side in box])
+            out[f"{key}_holes"] = {"hole": hole, "bounds": bounds, "report": json.dumps(report)}  # as a batch can hold it
         return out
 
     def _box(self, hole: np.ndarray) -> tuple[slice, ...]:
@@ -130,10 +132,11 @@ class PasteKnownd(MapTransform):
         told = out[f"{self.source}_holes"]
         for key in self.key_iterator(out):
             result = out[f"{self.source}_original"].clone()
-            hole = torch.from_numpy(told["hole"])[None]
-            inside = hole[(slice(None), *told["box"])]
+            hole = torch.as_tensor(told["hole"])[None]
+            box = tuple(slice(int(start), int(stop)) for start, stop in told["bounds"])
+            inside = hole[(slice(None), *box)]
             result[hole] = torch.as_tensor(out[key])[inside].to(result.dtype)
             pasted = MetaTensor(result, meta=dict(out[self.source].meta))
             out[key] = pasted
-        out["report"] = told["report"]
+        out["report"] = json.loads(told["report"])
         return out

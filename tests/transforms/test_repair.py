@@ -77,12 +77,26 @@ def test_a_box_around_the_hole_is_cut_out_on_the_strides_grid() -> None:
     hole = blob(image.shape, (120, 100, 50), 10)
     forward, _ = chain(NormalizeMRd("image"), context=16)
     prepared = forward(data(image, hole))
-    box = prepared["image_holes"]["box"]
+    box = tuple(slice(start, stop) for start, stop in prepared["image_holes"]["bounds"])
     assert prepared["image"].shape[1:] == tuple(s.stop - s.start for s in box)
     assert all(s.start % 16 == 0 and (s.stop - s.start) % 16 == 0 for s in box[:2])
     outside = hole.copy()
     outside[box] = False
     assert not outside.any() and prepared["image"].shape[1] < 80
+
+
+def test_it_survives_a_batch() -> None:
+    """As MONAI's evaluator collates it before the network and takes it apart behind it."""
+    from monai.data import decollate_batch, list_data_collate
+
+    image = scan()
+    hole = blob(image.shape, (20, 24, 18), 12)
+    forward, back = chain(NormalizeMRd("image"), context=8)
+    batch = list_data_collate([forward(data(image, hole))])
+    batch["pred"] = batch["image"][:, :1] + 1
+    (prepared,) = decollate_batch(batch)
+    result = back(prepared)["pred"][0].numpy()
+    assert np.array_equal(result[~hole], image[~hole]) and not np.isclose(result[hole], image[hole]).any()
 
 
 def test_nothing_given_and_nothing_found_changes_nothing() -> None:

@@ -17,6 +17,13 @@ def test_a_clean_scan_raises_no_alarm(seed: int) -> None:
     assert find_spoiled(head(seed)) == []
 
 
+def test_the_middle_of_something_symmetric_is_no_fault() -> None:
+    rng = np.random.RandomState(0)
+    x, y, z = np.ogrid[:40, :36, :33]
+    ball = ((x - 20) ** 2 + (y - 18) ** 2 + (z - 16) ** 2 < 14**2) + 0.07 * rng.standard_normal((40, 36, 33))
+    assert find_spoiled(ball.astype(np.float32), (1.0, 1.2, 2.0)) == []
+
+
 @pytest.mark.parametrize("fault", ["dropout", "zipper", "spike", "noise"])
 @pytest.mark.parametrize("at", [12, 20])
 def test_a_fault_is_found_where_it_is_and_nowhere_else(fault: str, at: int) -> None:
