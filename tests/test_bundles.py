@@ -59,11 +59,11 @@ def test_the_folder_holds_what_a_bundle_needs(name: str) -> None:
 
 @each_bundle
 def test_the_network_has_its_weights_and_returns_one_tensor(name: str) -> None:
-    network = open_bundle(name, "cpu").network
-    assert sum(p.numel() for p in network.parameters()) <= 6_000_000
+    bundle = open_bundle(name, "cpu")
+    assert sum(p.numel() for p in bundle.network.parameters()) <= 6_000_000
     with torch.inference_mode():
-        out = network(torch.rand(1, 1, 32, 24, 40))
-    assert isinstance(out, torch.Tensor) and out.shape == (1, 1, 32, 24, 40)
+        out = bundle.network(torch.rand(1, bundle.channels, 32, 16, 48))
+    assert isinstance(out, torch.Tensor) and out.shape == (1, 1, 32, 16, 48)
 
 
 @each_bundle
@@ -100,9 +100,9 @@ def test_export_to_torchscript_keeps_the_outputs(name: str, tmp_path: Path) -> N
     root = REPOSITORY / "bundles" / name
     done = monai("ckpt_export", "network_def", "--filepath", "model.ts", "--ckpt_file", str(root / "models/model.pt"),
                  "--meta_file", str(root / "configs/metadata.json"), "--config_file", config(name, "inference"),
-                 "--use_trace", "True", "--input_shape", "[1, 1, 32, 32, 32]", cwd=tmp_path)  # fmt: skip
+                 "--use_trace", "True", "--input_shape", f"[1, {open_bundle(name).channels}, 32, 32, 32]", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    image = torch.rand(1, 1, 48, 32, 40)
+    image = torch.rand(1, open_bundle(name).channels, 48, 32, 64)
     exported = torch.jit.load(tmp_path / "model.ts")
     with torch.inference_mode():
         torch.testing.assert_close(exported(image), open_bundle(name, "cpu").network(image), atol=1e-5, rtol=1e-5)
@@ -149,7 +149,9 @@ def test_two_processes_train_together(name: str, scans: Path, tmp_path: Path) ->
 
 @each_bundle
 def test_inference_runs_from_elsewhere_and_keeps_the_grid(name: str, scans: Path, tmp_path: Path) -> None:
-    done = monai("run", "--config_file", config(name, "inference"), "--dataset_dir", str(scans),
+    metadata = read_metadata(REPOSITORY / "bundles" / name)
+    keep = ("--spacing", "2.0") if "spacing" in metadata.get("settings", {}) else ()  # whose task is to change the grid
+    done = monai("run", "--config_file", config(name, "inference"), "--dataset_dir", str(scans), *keep,
                  "--output_dir", str(tmp_path / "out"), "--device", "$torch.device('cpu')", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     for case in ("one", "two"):
@@ -158,7 +160,8 @@ def test_inference_runs_from_elsewhere_and_keeps_the_grid(name: str, scans: Path
         assert after.shape == before.shape
         np.testing.assert_allclose(after.affine, before.affine, atol=1e-5)
         inside = np.asarray(after.dataobj)[14:26, 12:24, 10:22]
-        assert abs(inside.mean() - 800) < 40 and inside.std() < 40  # the ball in its own units, the noise gone
+        assert abs(inside.mean() - 800) < 40  # the ball in its own units
+        assert inside.std() < (40 if "denoise" in name else 70)  # of a noise of 60
 
 
 @each_bundle
@@ -220,7 +223,7 @@ def test_tiles_equal_one_pass_on_any_shape(name: str, monkeypatch: pytest.Monkey
     bundle = open_bundle(name, "cpu")
     inferer, network = bundle.get("inferer"), bundle.network
     inferer.bf16, inferer.flips = False, 1
-    channels = bundle.metadata["network_data_format"]["inputs"]["image"]["num_channels"]
+    channels = bundle.channels
     for seed, shape in enumerate([(203, 24, 30), (32, 208, 17), (25, 31, 216)]):
         generator = torch.Generator().manual_seed(seed)
         blocks = torch.rand(1, channels, *(-(-n // 6) for n in shape), generator=generator)

@@ -18,7 +18,7 @@ from medgen import __version__
 from medgen.batch.pairing import pair, same_grid
 from medgen.evaluation.image_quality import measure
 from medgen.evaluation.statistics import summarise
-from medgen.scans import Case, Scan, ScanError, find, read
+from medgen.scans import Case, ScanError, find, read
 
 DEFINITIONS = {
     "psnr": "dB, 10 log10(data_range^2 / MSE) over all voxels in 3D; empty where the pair is identical",

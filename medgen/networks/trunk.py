@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from medgen.networks.blocks import ResidualBlock, space_to_depth
 from medgen.networks.dct_frame import DCTFrame
@@ -77,7 +76,7 @@ class Trunk(nn.Module):
         c = self.frame.analysis(y)
         x = c * self.weight
         x = self.stem(torch.cat([x, x.abs()], 1))
-        if self.told is not None:
+        if self.told is not None and told is not None:
             x = x * (1 + self.told(space_to_depth(told)))
         skips = []
         for level, encode in enumerate(self.encoder):

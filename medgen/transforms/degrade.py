@@ -56,27 +56,21 @@ def _spline_matrix(points: int, n: int) -> np.ndarray:
     return zoom(np.eye(points), (1, n / points), order=3, mode="nearest", grid_mode=True)
 
 
-def low_dose_ct_noise(
-    volume: np.ndarray,
-    spacing: float,
-    photons: float,
-    rng: RandomState,
-    electronic: float = 5.0,
-    views: int | None = None,
-) -> np.ndarray:
-    """Add the noise that a CT of fewer photons would have had, slice by slice, correlated as reconstruction leaves it.
+def projection_noise(
+    volume: np.ndarray, spacing: float, rng: RandomState, views: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the noise in HU that photons and electronics leave in a CT, of one photon and one electron an element.
 
-    Each slice is projected (parallel beam), Poisson and electronic noise of variance e^p / I0 + s^2 e^2p / I0^2 is drawn
-    for the line integrals p, and its filtered back-projection, which is linear, is added (Zabic et al., Med Phys 2013).
-    scikit-image interpolates between detector elements, which smooths: the standard deviation is about two thirds of
-    what the ramp filter alone would leave.
+    Each slice is projected (parallel beam); noise of variance e^p, and of variance e^2p, is drawn for the line integrals p
+    and reconstructed by filtered back-projection, which is linear: at I0 photons and s electrons the noise is
+    first / sqrt(I0) + s second / I0 (Zabic et al., Med Phys 2013), correlated as reconstruction leaves it. scikit-image
+    interpolates between detector elements, which smooths: the standard deviation is about two thirds of what the ramp
+    filter alone would leave.
 
     Args:
         volume: HU, (X, Y, Z); slices lie along Z.
         spacing: in-plane voxel size in mm.
-        photons: I0, photons a detector element without a patient; 1e5 is a usual dose, 1e4 a tenth of it.
         rng: source of the noise.
-        electronic: standard deviation s of the detector's noise, in photons.
         views: projection angles over 180 degrees; by default as many as the longer side has voxels.
     """
     from skimage.transform import iradon, radon
@@ -85,14 +79,32 @@ def low_dose_ct_noise(
     angles = np.linspace(0.0, 180.0, views or side, endpoint=False)
     pads = [((side - n) // 2, side - n - (side - n) // 2) for n in volume.shape[:2]]
     crop = tuple(slice(before, before + n) for (before, _), n in zip(pads, volume.shape))
-    out = np.empty_like(volume, dtype=np.float32)
+    photons, electrons = (np.empty(volume.shape, dtype=np.float32) for _ in range(2))
     for z in range(volume.shape[2]):
         attenuation = np.clip(volume[..., z].astype(np.float64) / 1000.0 + 1.0, 0.0, None) * WATER_ATTENUATION
         line = radon(np.pad(attenuation, pads) * spacing, angles, circle=False)
-        variance = np.exp(line) / photons + electronic**2 * np.exp(2 * line) / photons**2
-        noise = iradon(rng.standard_normal(line.shape) * np.sqrt(variance), angles, output_size=side, circle=False)
-        out[..., z] = volume[..., z] + noise[crop] / spacing / WATER_ATTENUATION * 1000.0
-    return out
+        for out, deviation in ((photons, np.exp(line / 2)), (electrons, np.exp(line))):
+            noise = iradon(rng.standard_normal(line.shape) * deviation, angles, output_size=side, circle=False)
+            out[..., z] = noise[crop] / spacing / WATER_ATTENUATION * 1000.0
+    return photons, electrons
+
+
+def low_dose_ct_noise(
+    volume: np.ndarray,
+    spacing: float,
+    photons: float,
+    rng: RandomState,
+    electronic: float = 5.0,
+    views: int | None = None,
+) -> np.ndarray:
+    """Add the noise that a CT of fewer photons would have had, slice by slice; see `projection_noise`.
+
+    Args:
+        photons: I0, photons a detector element without a patient; 1e5 is a usual dose, 1e4 a tenth of it.
+        electronic: standard deviation of the detector's noise, in photons.
+    """
+    first, second = projection_noise(volume, spacing, rng, views)
+    return (volume + first / np.sqrt(photons) + electronic / photons * second).astype(np.float32)
 
 
 class RandMRNoised(RandomizableTransform, MapTransform):

@@ -21,7 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 from medgen.transforms.degrade import rician_noise
 
 CHANNELS = 4  #: image, slice spacing, slice thickness, place between slices
-LENGTH = 3.0  #: correlation length of the image's covariance, in voxels
+LENGTHS = ((1.0, 3.0), (10.0, 30.0))  #: variance and correlation length in voxels of the image's parts: edges, and slopes
 NOISE = 1e-3  #: variance of the slices' noise, of the image's variance
 
 
@@ -49,8 +49,11 @@ def slice_matrix(voxels: int, spacing: float, thickness: float, first: float, sl
 
 def kriging(matrix: np.ndarray, noise: float = NOISE) -> np.ndarray:
     """Return W, (voxels, slices): the posterior mean of the image given slices ``matrix @ image`` (see the module)."""
-    scaled = np.sqrt(3) * np.abs(np.subtract.outer(np.arange(matrix.shape[1]), np.arange(matrix.shape[1]))) / LENGTH
-    covariance = (1 + scaled) * np.exp(-scaled) + 10.0  # and an unknown level
+    place = np.sqrt(3) * np.arange(matrix.shape[1])
+    distance = np.abs(np.subtract.outer(place, place))
+    covariance = np.full(distance.shape, 1e3)  # an unknown level
+    for variance, length in LENGTHS:
+        covariance += variance * (1 + distance / length) * np.exp(-distance / length)
     spread = covariance @ matrix.T
     return np.linalg.solve(matrix @ spread + noise * np.eye(len(matrix)), spread.T).T
 
@@ -66,8 +69,8 @@ def acquisition(shape: tuple[int, ...], spacing: float, thickness: float, first:
 class RandThickSlicesd(RandomizableTransform, MapTransform):
     """Acquire a sharp image (1, X, Y, Z) in thick slices along Z, and bring it back to its grid: (4, X, Y, Z).
 
-    The slice spacing is drawn from `factor` (whole numbers in half of the cases), the thickness is 0.8 to 1.2 times of
-    it, the profile either; a blur in the plane with `prob_blur`, Rician noise of the slices (or Gaussian, for images
+    The slice spacing is drawn from `factor` (whole numbers in half of the cases), the ratio of thickness to it from
+    `thickness`, the profile either where `profile` does not name one; a blur in the plane with `prob_blur`, Rician noise of the slices (or Gaussian, for images
     with values below 0) with `prob_noise`. The channels are those of `ThinSlicesd`.
     """
 
@@ -75,16 +78,19 @@ class RandThickSlicesd(RandomizableTransform, MapTransform):
         self,
         keys: KeysCollection,
         factor: tuple[float, float] = (1.5, 6.2),
+        thickness: tuple[float, float] = (0.8, 1.2),
         prob_blur: float = 0.25,
         blur: float = 0.8,
         prob_noise: float = 0.5,
         sigma: tuple[float, float] = (0.004, 0.05),
         rician: bool = True,
+        profile: str | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         RandomizableTransform.__init__(self, 1.0)
-        self.factor, self.prob_blur, self.blur = factor, prob_blur, blur
+        self.profile = profile
+        self.factor, self.thickness, self.prob_blur, self.blur = factor, thickness, prob_blur, blur
         self.prob_noise, self.sigma, self.rician = prob_noise, sigma, rician
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -95,10 +101,10 @@ class RandThickSlicesd(RandomizableTransform, MapTransform):
             spacing = self.R.uniform(*self.factor)
             if self.R.uniform() < 0.5:
                 spacing = max(2.0, float(round(spacing)))
-            thickness = spacing * self.R.uniform(0.8, 1.2)
+            thickness = spacing * self.R.uniform(*self.thickness)
             first = self.R.uniform(0, spacing)
             slices = int((voxels - 1 - first) // spacing) + 1
-            profile = "gaussian" if self.R.uniform() < 0.5 else "box"
+            profile = self.profile or ("gaussian" if self.R.uniform() < 0.5 else "box")
             matrix = slice_matrix(voxels, spacing, thickness, first, slices, profile).astype(np.float32)
             if self.R.uniform() < self.prob_blur:
                 width = self.R.uniform(0.3, self.blur)

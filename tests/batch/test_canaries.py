@@ -18,11 +18,10 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from medgen.bundles import available
 from tests.batch.canaries import dicom, found, itk, nifti, plant, written
 from tests.scans.phantoms import save_series
 
-NAME = next(iter(available()))
+NAME = "mr_denoise_vae"
 MAIN = """
 import json, sys
 from medgen.cli import app

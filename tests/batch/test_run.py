@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from medgen.batch.run import Options, outputs, run
-from medgen.bundles import Bundle, available, open_bundle
+from medgen.bundles import Bundle, open_bundle
 from medgen.scans import find
 
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return open_bundle(next(iter(available())), "cpu")
+    return open_bundle("mr_denoise_vae", "cpu")
 
 
 def save(path: Path, array: np.ndarray, spacing: float = 1.5) -> None:

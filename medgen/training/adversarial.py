@@ -1,0 +1,66 @@
+"""What `monai.engines.AdversarialTrainer` lacks for paired restoration: targets as reals, one map of logits, balance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from ignite.engine import Engine
+from monai.utils import AdversarialIterationEvents, AdversarialKeys
+from monai.utils.enums import CommonKeys
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def _attach(engine: Engine, event: AdversarialIterationEvents, handler: Callable[[Any], None]) -> None:
+    engine.register_events(*AdversarialIterationEvents)  # MONAI does it after it has attached the handlers
+    engine.add_event_handler(event, handler)
+
+
+class TargetsAsReals:
+    """Let the discriminator see the targets as real images; MONAI's trainer hands it the inputs, the damaged scans."""
+
+    def attach(self, engine: Engine) -> None:
+        _attach(engine, AdversarialIterationEvents.GENERATOR_FORWARD_COMPLETED, self)
+
+    def __call__(self, engine: Any) -> None:
+        engine.state.output[AdversarialKeys.REALS] = engine.state.output[CommonKeys.LABEL]
+
+
+class BalancedLoss:
+    """Scale the generator's adversarial loss so that its gradient is `weight` times the reconstruction's.
+
+    Gradients are taken on `parameter`, the generator's last weights (VQGAN: Esser et al., CVPR 2021); the scale is at
+    most `most`.
+    """
+
+    def __init__(self, parameter: Tensor, weight: float = 0.5, most: float = 1e3) -> None:
+        self.parameter, self.weight, self.most = parameter, weight, most
+
+    def attach(self, engine: Engine) -> None:
+        _attach(engine, AdversarialIterationEvents.GENERATOR_LOSS_COMPLETED, self)
+
+    def __call__(self, engine: Any) -> None:
+        output = engine.state.output
+        losses = (output[AdversarialKeys.RECONSTRUCTION_LOSS], output[AdversarialKeys.GENERATOR_LOSS])
+        faithful, fooling = (torch.autograd.grad(loss, self.parameter, retain_graph=True)[0].norm() for loss in losses)
+        scale = (faithful / (fooling + 1e-8)).clamp(max=self.most).detach()
+        output[AdversarialKeys.GENERATOR_LOSS] = self.weight * scale * output[AdversarialKeys.GENERATOR_LOSS]
+
+
+class LastMap(nn.Module):
+    """A discriminator that returns its map of logits only; MONAI's `PatchDiscriminator` returns all its features.
+
+    Its convolutions are spectrally normalised (Miyato et al., ICLR 2018).
+    """
+
+    def __init__(self, discriminator: nn.Module) -> None:
+        super().__init__()
+        for module in discriminator.modules():
+            if isinstance(module, nn.Conv3d):
+                spectral_norm(module)
+        self.discriminator = discriminator
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.discriminator(image)[-1]
