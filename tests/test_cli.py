@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from medgen.bundles import available
 from medgen.cli import app
 
-NAME = next(iter(available()))
+NAME = "mr_denoise_vae"
 
 
 def call(*arguments: object) -> tuple[int, str, str]:
