@@ -148,7 +148,7 @@ def main() -> None:
         options.output.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def report(rows: list[dict[str, Any]], others: list[str]) -> None:
+def report(rows: list[dict[str, Any]], others: list[str], unit: str = "%") -> None:
     """Print the tables as Markdown."""
     names = ["noisy", *others, "medgen"]
     levels = sorted({r["level"] for r in rows if r["level"]})
@@ -159,7 +159,7 @@ def report(rows: list[dict[str, Any]], others: list[str]) -> None:
             for level in levels:
                 chosen = {m: [r[metric] for r in rows if (r["group"], r["level"], r["method"]) == (group, level, m)] for m in names}
                 cells = [f"{np.mean(v):.{digits}f}" for v in chosen.values()]
-                print(f"| {group} | {level:g} % | {len(chosen['medgen'])} | " + " | ".join(cells) + " |")
+                print(f"| {group} | {level:g} {unit} | {len(chosen['medgen'])} | " + " | ".join(cells) + " |")
     value = {(r["case"], r["level"], r["method"], m): r[m] for r in rows if r["level"] for m in ("psnr", "ssim")}
     keys = [(c, lv) for c, lv, method, metric in value if (method, metric) == ("medgen", "psnr")]
     print()
