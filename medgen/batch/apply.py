@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 from medgen.bundles import Bundle
+from medgen.evaluation.likeness import features, score
 from medgen.scans import Scan
 
 
@@ -24,12 +25,14 @@ class Restored:
     Attributes:
         images: (X, Y, Z) arrays in the scan's units; "" is the restored scan, the others are named.
         grid: a scan of their shape and affine: the input's, where the task is not to change the grid.
-        report: what the bundle tells of what it did, for the sidecar.
+        report: what the bundle tells of what it did, and how like its training the scan is, for the sidecar.
+        warnings: what a user should know of the result.
     """
 
     images: dict[str, np.ndarray]
     grid: Scan
     report: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(bundle: Bundle, scan: Scan, mask: Scan | None = None) -> dict[str, Any]:
@@ -73,7 +76,26 @@ def apply(
         spread = infer(partial(network.uncertainty, samples=samples, seed=seed))
         shifted = np.asarray(denormalise(mean + spread)["pred"][0], dtype=np.float32)
         images["uncertainty"] = shifted - images[""]  # a difference: free of the shift
-    return Restored(images, _grid(scan, restored["pred"]), restored.get("report", {}))
+    likeness, warnings = compare(bundle, scan)
+    return Restored(images, _grid(scan, restored["pred"]), {**likeness, **restored.get("report", {})}, warnings)
+
+
+def compare(bundle: Bundle, scan: Scan) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return how unlike the bundle's training a scan is, for the sidecar, and a warning where it is."""
+    known = bundle.metadata.get("likeness")
+    warnings: list[str] = []
+    trained = bundle.metadata["network_data_format"]["inputs"]["image"].get("modality", "")
+    if scan.modality in ("CT", "MR") and trained in ("CT", "MR") and scan.modality != trained:
+        warnings.append(f"is {scan.modality}, and the bundle was trained on {trained}: the result means nothing")
+    if known is None:
+        return {}, tuple(warnings)
+    value, odd = score(features(np.asarray(scan.image[0]), scan.spacing, known["scale"]), known)
+    if value > known["limit"]:
+        warnings.append(
+            f"is unlike the scans that the bundle was trained on (score {value:.1f}, limit {known['limit']:.1f}; "
+            f"most in: {odd}); compare the result with the input before you use it"
+        )
+    return {"unlike_training": {"score": round(value, 3), "limit": known["limit"], "most_in": odd}}, tuple(warnings)
 
 
 def _grid(scan: Scan, made: MetaTensor) -> Scan:

@@ -149,7 +149,7 @@ def _write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: 
         write_json(files["json"], _sidecar(bundle, scan, restored, files, options, seconds))
     except ScanError as error:
         return Result(case, error=str(error))
-    return Result(case, tuple(files.values()), seconds, warnings=scan.warnings)
+    return Result(case, tuple(files.values()), seconds, warnings=(*scan.warnings, *restored.warnings))
 
 
 def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -> None:

@@ -102,3 +102,23 @@ def test_pseudonyms_differ_stay_and_come_of_the_content(bundle: Bundle, tmp_path
     assert outputs(bundle, find(tmp_path / "in").cases[0], options)[""].name == first
     save(tmp_path / "other/one.nii.gz", noise(1))
     assert outputs(bundle, find(tmp_path / "other").cases[0], options)[""].name != first
+
+
+def test_a_scan_unlike_the_training_is_run_with_a_warning_and_a_score(bundle: Bundle, tmp_path: Path) -> None:
+    save(tmp_path / "in/ct.nii.gz", noise() - 1000)
+    (result,) = run(bundle, find([tmp_path / "in"]).cases, Options(tmp_path / "out"))
+    assert result.files and "unlike the scans" in result.warnings[-1]
+    told = json.loads((tmp_path / f"out/ct_{bundle.root.name}.json").read_text())["report"]["unlike_training"]
+    assert told["score"] > told["limit"]
+
+
+def test_another_modality_is_told(bundle: Bundle) -> None:
+    from dataclasses import replace
+
+    from medgen.batch.apply import compare
+    from medgen.scans import read
+
+    folder = Path(__file__).resolve().parents[2] / "sample_data" / "ct_lung_dicom"
+    scan = read(find([folder]).cases[0])
+    assert "is CT, and the bundle was trained on MR" in compare(bundle, scan)[1][0]
+    assert not any("trained on MR" in line for line in compare(bundle, replace(scan, modality="MR"))[1])
