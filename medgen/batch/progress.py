@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from medgen.batch.apply import prepare, voxels_a_second
+from medgen.batch.apply import prepare, seconds_a_voxel
 from medgen.batch.convert import convert
 from medgen.batch.run import Options, outputs, run
 from medgen.bundles import Bundle, BundleError
@@ -29,7 +29,7 @@ def prepare_output(folder: Path) -> None:
 
 def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Options, console: Console) -> int:
     """Print what a run would do, how much memory it needs and about how long it takes; return the bad cases."""
-    speed = voxels_a_second(bundle)
+    each = seconds_a_voxel(bundle, uncertainty=options.uncertainty, samples=options.samples)
     inferer = bundle.get("inferer")
     inferer.memory = options.memory
     failed, seconds, memory = len(errors), 0.0, 0.0
@@ -41,7 +41,7 @@ def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Op
             failed += 1
             continue
         voxels, need = inferer.cost(prepare(bundle, scan)["image"].shape[1:], bundle.network, bundle.channels)
-        took = voxels / speed * (2 if options.uncertainty else 1)
+        took = voxels * each
         seconds, memory = seconds + took, max(memory, need)
         shape = "x".join(map(str, scan.image.shape[1:]))
         console.print(f"{case.name}: {scan.modality or case.kind} {shape}, about {took:.1f} s -> {outputs(bundle, case, options)['']}")
