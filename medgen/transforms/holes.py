@@ -60,7 +60,8 @@ def random_hole(image: np.ndarray, rng: RandomState, spacing: Sequence[float] = 
     """Return the mask of one kind of damage, drawn for `image` (X, Y, Z), most of it where there is something to see.
 
     Slabs of 1 to 5 slices (half of the draws), warped and round blobs, boxes, a cut field of view, scattered voxels and
-    lines. Where they are small there are several, so that a training step learns from more of them.
+    lines. There are as many as leave each other some context, a fifth to a third of the image: a training step learns only
+    from what is in a hole.
     """
     shape = image.shape
     kind = rng.uniform()
@@ -78,11 +79,11 @@ def random_hole(image: np.ndarray, rng: RandomState, spacing: Sequence[float] = 
 def _slabs(shape: Shape, rng: RandomState) -> np.ndarray:
     hole = np.zeros(shape, dtype=bool)
     axis = int(rng.randint(3))
-    at = int(rng.randint(2, 14))
+    at = int(rng.randint(1, 6))
     while at < shape[axis] - 1:
         slices = int(rng.choice([1, 1, 2, 3, 4, 5]))
         hole |= slab(shape, axis, at, slices)
-        at += slices + int(rng.randint(7, 20))
+        at += slices + int(rng.randint(3, 6 + slices))
     return hole
 
 
@@ -91,15 +92,18 @@ def _blobs(image: np.ndarray, rng: RandomState, spacing: Sequence[float]) -> np.
     least = min(spacing)
     largest = 0.7 * min(n * mm for n, mm in zip(image.shape, spacing))
     diameter = float(np.exp(rng.uniform(np.log(4 * least), np.log(max(largest, 5 * least)))))
-    for _ in range(12):
+    for _ in range(120):
         centre = _somewhere(image, rng)
         if rng.uniform() < 0.15:
-            hole |= cuboid(image.shape, centre, [diameter / mm * rng.uniform(0.5, 1.1) for mm in spacing])
+            one = cuboid(image.shape, centre, [diameter / mm * rng.uniform(0.5, 1.1) for mm in spacing])
         else:
-            hole |= blob(image.shape, centre, diameter, spacing, rng if rng.uniform() < 0.6 else None)
-        if hole.mean() > 0.08:
+            one = blob(image.shape, centre, diameter, spacing, rng if rng.uniform() < 0.6 else None)
+        if (hole & blob(image.shape, centre, 1.1 * diameter + 3 * least, spacing)).any():
+            diameter = max(4 * least, 0.85 * diameter)  # no room left for one of this size
+            continue
+        hole |= one
+        if hole.mean() > 0.2:
             break
-        diameter = max(4 * least, diameter * rng.uniform(0.6, 1.0))
     return hole
 
 

@@ -41,7 +41,7 @@ def test_random_holes_leave_something_and_come_in_kinds() -> None:
     image[8:24, 8:24, 8:24] = 1
     holes = [random_hole(image, rng) for _ in range(60)]
     shares = np.array([hole.mean() for hole in holes])
-    assert (shares > 0).mean() > 0.95 and shares.max() < 0.5
+    assert (shares > 0).mean() > 0.95 and shares.max() < 0.6
     slabs = [any(hole.all(axis=tuple(b for b in range(3) if b != a)).any() for a in range(3)) for hole in holes]
     assert 0.3 < np.mean(slabs) < 0.8
 
