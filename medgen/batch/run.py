@@ -19,8 +19,12 @@ from medgen.batch.sidecar import describe, versions, write_json
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, ScanError, read, write_nifti
 from medgen.scans.deidentify import Deidentifier
-from medgen.scans.dicom_derived import Maker
+from medgen.scans.dicom_derived import EDGE_ENHANCEMENT, RESAMPLING, SMOOTHING, Code, Maker
 from medgen.scans.dicom_write import write_dicom
+
+
+#: What a bundle's metadata may say under "derivation".
+DERIVATIONS: dict[str, Code] = {"smoothing": SMOOTHING, "edge enhancement": EDGE_ENHANCEMENT, "resampling": RESAMPLING}
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,10 @@ def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -
     synthetic = bool(metadata.get("synthetic"))
     modality = made if synthetic or not scan.modality else scan.modality
     what = str(metadata.get("task") or bundle.root.name).split(",")[0]
-    write_dicom(folder, array, scan, description=what, maker=maker, synthetic=synthetic, modality=modality)
+    derivation = DERIVATIONS.get(str(metadata.get("derivation")), SMOOTHING)
+    write_dicom(
+        folder, array, scan, description=what, maker=maker, derivation=derivation, synthetic=synthetic, modality=modality
+    )  # fmt: skip
 
 
 def _sidecar(

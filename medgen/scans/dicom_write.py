@@ -173,7 +173,8 @@ def _add_place(ds: Dataset, source: Dataset | None, affine: np.ndarray, z: int, 
         own = value(source, keyword)
         near = own is not None and np.abs(np.array(own, dtype=float) - numbers).max() <= tolerance
         setattr(ds, keyword, list(own) if near else [as_ds(float(number)) for number in numbers])
-    ds.SliceThickness = ds.get("SliceThickness") or as_ds(float(spacing[2]))
+    if source is None or not ds.get("SliceThickness"):  # of other slices than the source's, their spacing
+        ds.SliceThickness = as_ds(float(spacing[2]))
     if ds.Modality == "MR":
         ds.SpacingBetweenSlices = as_ds(float(spacing[2]))
 

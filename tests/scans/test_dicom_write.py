@@ -273,3 +273,21 @@ def test_dciodvfy_is_there_and_finds_faults(tmp_path: Path) -> None:
     del first.ImageType
     first.save_as(tmp_path / "broken.dcm")
     assert dciodvfy(tmp_path / "broken.dcm")
+
+
+def test_a_finer_grid_has_its_own_slices_in_the_sources_study(tmp_path: Path) -> None:
+    scan = read(SAMPLES / "mr_brain_dicom")
+    fine = torch.repeat_interleave(scan.image.as_tensor(), 3, dim=3)
+    affine = scan.image.affine.clone()
+    affine[:3, 2] /= 3
+    affine[:3, 3] -= affine[:3, 2]
+    target = replace(scan, image=MetaTensor(fine, affine=affine))
+    slices = write(tmp_path / "out", fine[0].numpy(), target)
+    back = read(tmp_path / "out")
+    np.testing.assert_array_equal(back.image, fine)
+    np.testing.assert_allclose(back.image.affine, affine, atol=1e-6)
+    assert dciodvfy(*sorted((tmp_path / "out").iterdir())) == []
+    spacing = float(np.linalg.norm(affine[:3, 2]))
+    assert {float(ds.SliceThickness) for ds in slices} == {pytest.approx(spacing, abs=1e-4)}
+    assert {ds.StudyInstanceUID for ds in slices} == {scan.slices[0].StudyInstanceUID}
+    assert all(len(ds.SourceImageSequence) == len(scan.slices) for ds in slices)
