@@ -239,3 +239,24 @@ def test_tiles_equal_one_pass_on_any_shape(name: str, monkeypatch: pytest.Monkey
             assert len(inferer._plan(inferer._known[1], (1, channels, *padded)).tiles) > 1
             tiles = inferer(image, network)
         assert (tiles - one).abs().max() <= 1e-4 * (one.max() - one.min())
+
+
+def settings_of(tmp_path: Path, settings: dict) -> Path:
+    """Return a copy of a bundle that has settings."""
+    root = tmp_path / "bundle"
+    shutil.copytree(REPOSITORY / "bundles" / NAMES[0], root)
+    metadata = read_metadata(root)
+    (root / "configs/metadata.json").write_text(json.dumps({**metadata, "settings": settings}))
+    return root
+
+
+def test_settings_are_checked_and_reach_the_config(tmp_path: Path) -> None:
+    root = settings_of(tmp_path, {"strength": {"default": 0.5, "low": 0, "high": 1, "help": "how much"},
+                                  "profile": {"default": "box", "choices": ["box", "gaussian"], "help": "which"}})  # fmt: skip
+    assert open_bundle(str(root)).settings == {"strength": 0.5, "profile": "box"}
+    chosen = open_bundle(str(root), settings={"strength": 1})
+    assert chosen.settings == {"strength": 1, "profile": "box"} and chosen.get("strength") == 1
+    for settings, message in [({"strenght": 1}, "it has: strength, profile"), ({"strength": 1.5}, "from 0 to 1, not 1.5"),
+                              ({"strength": "much"}, "not much"), ({"profile": "sinc"}, "one of box, gaussian, not sinc")]:  # fmt: skip
+        with pytest.raises(BundleError, match=message):
+            open_bundle(str(root), settings=settings)

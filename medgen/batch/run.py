@@ -22,7 +22,6 @@ from medgen.scans.deidentify import Deidentifier
 from medgen.scans.dicom_derived import EDGE_ENHANCEMENT, RESAMPLING, SMOOTHING, Code, Maker
 from medgen.scans.dicom_write import write_dicom
 
-
 #: What a bundle's metadata may say under "derivation".
 DERIVATIONS: dict[str, Code] = {"smoothing": SMOOTHING, "edge enhancement": EDGE_ENHANCEMENT, "resampling": RESAMPLING}
 
@@ -136,6 +135,8 @@ def _done(bundle: Bundle, case: Case, options: Options) -> bool:
 def _one_line(case: Case, error: Exception) -> str:
     if isinstance(error, ScanError):
         return str(error)
+    if str(error).startswith("applying transform") and error.__cause__ is not None:  # MONAI's wrapping of what went wrong
+        error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
         return f"{case.name}: not enough memory for this scan; use another --device, or crop the scan"

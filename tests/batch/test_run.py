@@ -9,7 +9,7 @@ import pytest
 
 from medgen.batch.run import Options, outputs, run
 from medgen.bundles import Bundle, open_bundle
-from medgen.scans import find
+from medgen.scans import ScanError, find
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +122,20 @@ def test_another_modality_is_told(bundle: Bundle) -> None:
     scan = read(find([folder]).cases[0])
     assert "is CT, and the bundle was trained on MR" in compare(bundle, scan)[1][0]
     assert not any("trained on MR" in line for line in compare(bundle, replace(scan, modality="MR"))[1])
+
+
+def test_a_mask_lies_on_its_scans_grid_or_the_case_fails(bundle: Bundle, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / f"in/{name}.nii.gz", noise())
+    save(tmp_path / "masks/a_mask.nii.gz", np.ones((21, 18, 10), np.uint8))
+    save(tmp_path / "masks/b_mask.nii.gz", np.ones((21, 18, 10), np.uint8), spacing=1.6)
+    results = {r.case.name: r for r in run(bundle, find([tmp_path / "in"]).cases, Options(tmp_path / "out", mask=tmp_path / "masks"))}
+    assert results["a"].files and results["b"].error is not None and "grid" in results["b"].error
+
+
+def test_a_missing_mask_stops_the_run_by_name(bundle: Bundle, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save(tmp_path / f"in/{name}.nii.gz", noise())
+    save(tmp_path / "masks/a_mask.nii.gz", np.ones((21, 18, 10), np.uint8))
+    with pytest.raises(ScanError, match="no mask named b"):
+        list(run(bundle, find([tmp_path / "in"]).cases, Options(tmp_path / "out", mask=tmp_path / "masks")))
