@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-LINE = re.compile(r"Epoch\[(\d+)\] Metrics -- loss: (\S+)")
+LINE = re.compile(r"Epoch\[(\d+)\] Metrics -- .*?loss: (\S+)")
 
 
 def losses(*logs: Path) -> dict[int, float]:
