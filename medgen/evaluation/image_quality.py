@@ -1,14 +1,15 @@
-"""Full-reference image quality in 3D."""
+"""Full-reference image quality in 3D: errors of intensity, and with `structure` the usual set of a paper."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
-SIGMA, RADIUS = 1.5, 5  #: the Gaussian window of SSIM: 11 voxels a side (Wang et al. 2004)
-K1, K2 = 0.01, 0.03
+from medgen.evaluation.pairs import check, difference
+from medgen.evaluation.structure import ssim
+
+__all__ = ["bias", "mae", "measure", "nmse", "psnr", "psnr_slices", "rmse", "ssim"]
 
 
 def psnr(candidate: np.ndarray, reference: np.ndarray, data_range: float, mask: np.ndarray | None = None) -> float:
@@ -22,36 +23,57 @@ def psnr(candidate: np.ndarray, reference: np.ndarray, data_range: float, mask: 
     Raises ValueError for unequal shapes, an empty mask, values that are not finite, or a data range that is not
     above 0 or whose square is not finite.
     """
-    candidate, reference = _checked(candidate, reference, mask, data_range)
-    mse = float(_inside((candidate - reference) ** 2, mask).mean())
-    return math.inf if mse == 0 else 10 * math.log10(data_range**2 / mse)
+    check(candidate, reference, mask, data_range)
+    return _decibels(float(np.square(difference(candidate, reference, mask)).mean()), data_range)
+
+
+def psnr_slices(
+    candidate: np.ndarray, reference: np.ndarray, data_range: float, axis: int, mask: np.ndarray | None = None
+) -> float:
+    """Return the mean over slices along `axis` of each slice's PSNR in dB, which is not the PSNR of the volume.
+
+    Slices without a voxel of the mask, and identical ones, are left out; infinity where all are identical. See `psnr`.
+    """
+    check(candidate, reference, mask, data_range)
+    other = tuple(i for i in range(reference.ndim) if i != axis)
+    squares = np.square(difference(candidate, reference))
+    where = True if mask is None else np.asarray(mask, bool)
+    counts = np.broadcast_to(where, squares.shape).sum(axis=other)
+    errors = squares.sum(axis=other, where=where)[counts > 0] / counts[counts > 0]
+    values = [_decibels(float(error), data_range) for error in errors if error > 0]
+    return float(np.mean(values)) if values else math.inf
 
 
 def mae(candidate: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Return the mean absolute error, in the units of the images; arguments and errors as `psnr`."""
-    candidate, reference = _checked(candidate, reference, mask)
-    return float(_inside(np.abs(candidate - reference), mask).mean())
+    check(candidate, reference, mask)
+    return float(np.abs(difference(candidate, reference, mask)).mean())
 
 
-def ssim(candidate: np.ndarray, reference: np.ndarray, data_range: float, mask: np.ndarray | None = None) -> float:
-    """Return the mean structural similarity: Gaussian window of 11 voxels, sigma 1.5, K1 0.01, K2 0.03, in 3D.
+def bias(candidate: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Return the mean of candidate minus reference, in the units of the images; arguments and errors as `psnr`."""
+    check(candidate, reference, mask)
+    return float(difference(candidate, reference, mask).mean())
 
-    Equal to scikit-image's `structural_similarity(gaussian_weights=True, use_sample_covariance=False)`: borders are
-    reflected, and the mean leaves out the outermost 5 voxels of each axis. Axes of fewer than 11 voxels, which
-    scikit-image refuses, are kept whole. With a mask it is the mean of the map inside the mask. See `psnr` for the rest.
+
+def rmse(candidate: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Return the root mean squared error, in the units of the images; arguments and errors as `psnr`."""
+    check(candidate, reference, mask)
+    return math.sqrt(float(np.square(difference(candidate, reference, mask)).mean()))
+
+
+def nmse(candidate: np.ndarray, reference: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Return the squared error over the reference's energy, sum (c - r)^2 / sum r^2 (Zbontar et al. 2018, fastMRI).
+
+    It depends on where the zero of the unit lies, so it means little for HU. Arguments and errors as `psnr`; also
+    ValueError where the reference is zero all over.
     """
-    candidate, reference = _checked(candidate, reference, mask, data_range)
-    mean_a, mean_b = _blur(candidate), _blur(reference)
-    var_a = _blur(candidate * candidate) - mean_a * mean_a
-    var_b = _blur(reference * reference) - mean_b * mean_b
-    covariance = _blur(candidate * reference) - mean_a * mean_b
-    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-    similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    similarity /= (mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2)
-    if mask is not None:
-        return float(similarity[np.asarray(mask, bool)].mean())
-    middle = tuple(slice(RADIUS, n - RADIUS) if n > 2 * RADIUS else slice(None) for n in similarity.shape)
-    return float(similarity[middle].mean())
+    check(candidate, reference, mask)
+    target = reference if mask is None else reference[np.asarray(mask, bool)]
+    energy = float(np.square(target, dtype=np.float64).sum())
+    if energy == 0:
+        raise ValueError("the reference is zero all over, so there is no normalised error")
+    return float(np.square(difference(candidate, reference, mask)).sum()) / energy
 
 
 def measure(
@@ -65,29 +87,5 @@ def measure(
     }
 
 
-def _checked(
-    candidate: np.ndarray, reference: np.ndarray, mask: np.ndarray | None, data_range: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    if candidate.shape != reference.shape:
-        raise ValueError(f"the candidate's shape {candidate.shape} is not the reference's {reference.shape}")
-    if mask is not None and (mask.shape != reference.shape or not np.any(mask)):
-        raise ValueError(f"the mask (shape {mask.shape}) is empty, or not of the reference's shape {reference.shape}")
-    if not (data_range > 0 and 0 < data_range * data_range < math.inf):  # its square is what the metrics use
-        raise ValueError(f"the data range must be above 0 and finite, not {data_range}")
-    candidate, reference = candidate.astype(np.float64), reference.astype(np.float64)
-    if not (np.isfinite(candidate).all() and np.isfinite(reference).all()):
-        raise ValueError("the images hold NaN or infinite values")
-    return candidate, reference
-
-
-def _inside(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    return values if mask is None else values[np.asarray(mask, bool)]
-
-
-def _blur(image: np.ndarray) -> np.ndarray:
-    x = np.arange(-RADIUS, RADIUS + 1)
-    window = np.exp(-0.5 * (x / SIGMA) ** 2)
-    window /= window.sum()
-    for axis in range(image.ndim):
-        image = correlate1d(image, window, axis, mode="reflect")
-    return image
+def _decibels(mse: float, data_range: float) -> float:
+    return math.inf if mse == 0 else 10 * math.log10(data_range**2 / mse)
