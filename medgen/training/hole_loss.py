@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from medgen.networks.ladder_vae import LadderTerms
+from medgen.training.losses import WarmedUpLoss
 
 
-class HoleLoss(nn.Module):
+class HoleLoss(WarmedUpLoss):
     """The loss of `RepairVAE`, for both stages of its training, over the voxels of the hole alone.
 
     The target (B, C + 1, X, Y, Z) is the true image and the mask of the hole. Given the filled image (trunk stage):
@@ -19,9 +20,8 @@ class HoleLoss(nn.Module):
     def __init__(
         self, l1: float = 0.5, rmse: float = 0.5, floor: float = 1e-5, free_bits: float = 1e-4, warmup: int = 200
     ) -> None:
-        super().__init__()
-        self.l1, self.rmse, self.floor, self.free_bits, self.warmup = l1, rmse, floor, free_bits, warmup
-        self.calls = 0
+        super().__init__(warmup)
+        self.l1, self.rmse, self.floor, self.free_bits = l1, rmse, floor, free_bits
 
     def forward(self, output: Tensor | LadderTerms, target: Tensor) -> Tensor:
         """Return the scalar loss of a batch."""
@@ -32,8 +32,6 @@ class HoleLoss(nn.Module):
             absolute = error.abs().sum(dim=(1, 2, 3, 4)) / count
             squared = error.square().sum(dim=(1, 2, 3, 4)) / count
             return (self.l1 * absolute + self.rmse * (squared + self.floor).sqrt()).mean()
-        self.calls += 1
-        beta = min(1.0, self.calls / max(self.warmup, 1))
         standard = (truth - output.mean.float() - output.residual) * (-output.log_scale).exp()
         surprise = (mask * (0.5 * standard.square() + output.log_scale)).sum() / count.sum()
-        return surprise + beta * output.kl.clamp_min(self.free_bits).sum()
+        return surprise + self.beta() * output.kl.clamp_min(self.free_bits).sum()

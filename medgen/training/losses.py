@@ -8,7 +8,31 @@ from torch.nn import functional as F
 from medgen.networks.ladder_vae import LadderTerms
 
 
-class LadderLoss(nn.Module):
+class WarmedUpLoss(nn.Module):
+    """A loss one of whose weights, `beta`, rises from 0 to 1 over the first `warmup` calls in training mode.
+
+    The calls are part of its state, so that a training that is resumed goes on where it was; in evaluation mode beta is 1.
+    """
+
+    def __init__(self, warmup: int) -> None:
+        super().__init__()
+        self.warmup, self.calls = warmup, 0
+
+    def beta(self) -> float:
+        """Return the weight of this call, and count it."""
+        if not self.training:
+            return 1.0
+        self.calls += 1
+        return min(1.0, self.calls / max(self.warmup, 1))
+
+    def get_extra_state(self) -> int:
+        return self.calls
+
+    def set_extra_state(self, state: int) -> None:
+        self.calls = state
+
+
+class LadderLoss(WarmedUpLoss):
     """The loss of `LadderVAE`, for both stages of its training.
 
     Given the mean (trunk stage): its root mean squared error to the `power`, taken for each image, so that strong noise
@@ -20,20 +44,17 @@ class LadderLoss(nn.Module):
     """
 
     def __init__(self, power: float = 1.0, floor: float = 1e-4, free_bits: float = 1e-4, warmup: int = 500) -> None:
-        super().__init__()
-        self.power, self.floor, self.free_bits, self.warmup = power, floor, free_bits, warmup
-        self.calls = 0
+        super().__init__(warmup)
+        self.power, self.floor, self.free_bits = power, floor, free_bits
 
     def forward(self, output: Tensor | LadderTerms, target: Tensor) -> Tensor:
         """Return the scalar loss of a batch (B, C, X, Y, Z)."""
         if isinstance(output, Tensor):
             mse = (target - output.float()).square().mean(dim=(1, 2, 3, 4))
             return (mse + self.floor).pow(self.power / 2).mean()
-        self.calls += 1
-        beta = min(1.0, self.calls / max(self.warmup, 1))
         standard = (target - output.mean.float() - output.residual) * (-output.log_scale).exp()
         likelihood = -(0.5 * standard.square() + output.log_scale).mean()
-        return beta * output.kl.clamp_min(self.free_bits).sum() - likelihood
+        return self.beta() * output.kl.clamp_min(self.free_bits).sum() - likelihood
 
 
 def structural_loss(output: Tensor, target: Tensor, window: int = 7) -> Tensor:

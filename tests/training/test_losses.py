@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 
 from medgen.networks.ladder_vae import LadderTerms
-from medgen.training.losses import LadderLoss
+from medgen.training.losses import LadderLoss, RestorationLoss, structural_loss
 
 ONES = torch.ones(2, 1, 4, 4, 4)
 
@@ -62,3 +64,31 @@ def test_the_divergence_warms_up() -> None:
 
 def test_bfloat16_outputs_are_judged_in_float32() -> None:
     assert LadderLoss()(ONES.bfloat16(), ONES).dtype == torch.float32
+
+
+def test_the_warm_up_is_kept_with_the_state_and_does_not_count_in_evaluation() -> None:
+    loss = LadderLoss(warmup=4)
+    assert [loss.beta() for _ in range(3)] == [0.25, 0.5, 0.75]
+    assert loss.eval().beta() == 1.0
+    resumed = LadderLoss(warmup=4)
+    resumed.load_state_dict(loss.state_dict())
+    assert [resumed.beta(), resumed.beta()] == [1.0, 1.0] and resumed.calls == 5
+
+
+def test_structure_is_measured_against_scikit_image() -> None:
+    rng = np.random.RandomState(0)
+    truth = rng.uniform(0, 1, (16, 17, 18)).astype(np.float32)
+    image = (truth + 0.1 * rng.standard_normal(truth.shape)).astype(np.float32)
+    known = structural_similarity(truth, image, win_size=7, data_range=1.0, use_sample_covariance=False)
+    a, b = (torch.from_numpy(x)[None, None] for x in (image, truth))
+    assert float(1 - structural_loss(a, b)) == pytest.approx(known, abs=2e-3)  # scikit-image pads the mean of its map differently
+    assert float(structural_loss(b, b)) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_restoration_has_its_three_terms() -> None:
+    target = torch.zeros(2, 1, 8, 8, 8)
+    output = torch.stack([torch.full((1, 8, 8, 8), 0.1), torch.full((1, 8, 8, 8), 0.3)])
+    only = {"l1": 0.0, "rmse": 0.0, "structural": 0.0, "floor": 0.0}
+    assert float(RestorationLoss(**{**only, "l1": 1.0})(output, target)) == pytest.approx(0.2)
+    assert float(RestorationLoss(**{**only, "rmse": 2.0})(output, target)) == pytest.approx(0.4)
+    assert float(RestorationLoss(**{**only, "structural": 3.0})(output, target)) == pytest.approx(3 * float(structural_loss(output, target)))
