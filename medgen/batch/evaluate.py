@@ -1,151 +1,150 @@
-"""Pair candidates with references, measure each pair, and write what was found."""
+"""Measure scans, alone or against references of the same name, and write what was found."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-import os
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from medgen import __version__
+from medgen.batch import tables
 from medgen.batch.pairing import pair, same_grid
-from medgen.evaluation.image_quality import measure
+from medgen.batch.protocol import Protocol, Regions, slice_axis
+from medgen.batch.quality import ALONE, PAIRED, SHARED, Row, measure_alone, measure_pair
 from medgen.evaluation.statistics import summarise
+from medgen.evaluation.without_reference import foreground
 from medgen.scans import Case, ScanError, find, read
 
-DEFINITIONS = {
-    "psnr": "dB, 10 log10(data_range^2 / MSE) over all voxels in 3D; empty where the pair is identical",
-    "ssim": "3D, Gaussian window 11, sigma 1.5, K1 0.01, K2 0.03, reflected borders, outer 5 voxels left out",
-    "mae": "mean absolute error in the units of the images",
-    "region": "image: all voxels; mask: voxels where the mask is not 0",
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One pair, measured in one region."""
-
-    case: str
-    region: str
-    voxels: int
-    data_range: float
-    psnr: float
-    ssim: float
-    mae: float
+INTERVAL = (
+    "95 % bootstrap interval of the mean over subjects (percentile, 9,999 resamples, seed 0); scans of one subject are "
+    "averaged first"
+)
 
 
 def evaluate(
-    candidate: Path, reference: Path, mask: Path | None, data_range: float | None, output: Path | None, console: Console
+    candidate: Path, reference: Path | None, protocol: Protocol, output: Path | None, console: Console
 ) -> int:
-    """Measure candidates against references of the same name; print a table, write results.csv and .json in `output`.
+    """Measure candidates, against references of the same name where there are any; print a table, write results.csv and
+    .json in `output`. Returns the number of failures."""
+    regions = Regions(protocol)
+    if reference is None:
+        cases, errors, _ = find(candidate)
+        failures = [str(error) for error in errors] + regions.failures
+        rows = _each(cases, failures, lambda case: alone(case, regions))
+    else:
+        rows, failures = against(candidate, reference, regions)
+    definitions = SHARED | (ALONE if reference is None else PAIRED)
+    _print(rows, failures, protocol, reference is not None, console)
+    report = {
+        "definitions": definitions, "protocol": protocol.told(), "interval": INTERVAL, "summary": summaries(rows),
+        "failures": failures,
+    }  # fmt: skip
+    return len(failures) + (save(output, "results", rows, report, console) if rows else 0)
 
-    `data_range` is maximum minus minimum of each reference where it is None. Returns the number of failures.
-    """
-    rows: list[Row] = []
+
+def against(candidate: Path, reference: Path, regions: Regions) -> tuple[list[Row], list[str]]:
+    """Return a row for each pair and region, and a line for each failure."""
     pairs, failures = pair(candidate, reference)
     if not pairs and not failures:
         failures.append(f"{candidate}: holds uncertainty maps only; give the images")
-    masks: dict[str, Case] = {}
-    if mask is not None:
-        found, errors, _ = find(mask)
-        failures += [str(error) for error in errors]
-        masks = {case.name: case for case in found}
-    for mine, truth in pairs:
-        try:
-            masking = None
-            if mask is not None:
-                masking = masks.get(truth.name) or (next(iter(masks.values()), None) if mask.is_file() else None)
-                if masking is None:
-                    raise ScanError(mask, f"has no mask named {truth.name}", "add it, or leave --mask out")
-            rows += _measure(mine, truth, masking, data_range)
-        except (ScanError, ValueError) as error:
-            failures.append(str(error) if isinstance(error, ScanError) else f"{mine.files[0]}: {error}")
-    _print(rows, failures, data_range, console)
-    if output is not None and rows:
-        try:
-            for path in write(rows, failures, output):
-                console.print(f"written: {path}", markup=False)
-        except OSError as error:
-            failures.append(f"{output}: cannot be written ({error.strerror}); choose another folder")
-            console.print(f"failed: {failures[-1]}", markup=False)
-    return len(failures)
+    failures += regions.failures
+    truths = {mine: truth for mine, truth in pairs}
+    return _each(list(truths), failures, lambda mine: together(mine, truths[mine], regions)), failures
 
 
-def _measure(mine: Case, truth: Case, masking: Case | None, data_range: float | None) -> list[Row]:
+def together(mine: Case, truth: Case, regions: Regions) -> list[Row]:
+    """Measure one pair."""
     candidate, reference = read(mine), read(truth)
     same_grid(mine, candidate, reference)
     image, target = np.asarray(candidate.image[0]), np.asarray(reference.image[0])
-    span = float(target.max()) - float(target.min()) if data_range is None else data_range
-    if data_range is None and span == 0:
+    given = regions.protocol.data_range
+    span = float(target.max()) - float(target.min()) if given is None else given
+    if given is None and span == 0:
         raise ScanError(truth.files[0], "is constant, so it has no data range", "state one with --data-range")
-    regions: dict[str, np.ndarray | None] = {"image": None}
-    if masking is not None:
-        region = read(masking)
-        same_grid(masking, region, reference)
-        regions["mask"] = np.asarray(region.image[0]) != 0
-    return [
-        Row(mine.name, name, target.size if inside is None else int(inside.sum()), span, **measure(image, target, span, inside))
-        for name, inside in regions.items()
-    ]
+    where, background = regions.of(truth, reference)
+    axis = slice_axis(reference, regions.protocol)
+    found = measure_pair(image, target, span, where, reference.spacing, axis, background)
+    head = {"case": mine.name, "reference": truth.name, "subject": regions.protocol.subject_of(truth.name)}
+    return [{**head, "region": name, "data_range": span, "slice_axis": axis, **row} for name, row in found.items()]
 
 
-def write(rows: list[Row], failures: list[str], folder: Path) -> list[Path]:
-    """Write results.csv (a row a pair and region) and results.json (with definitions, means and intervals)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(asdict(rows[0])), lineterminator="\n")
-    writer.writeheader()
-    plain = [{k: None if isinstance(v, float) and math.isinf(v) else v for k, v in asdict(row).items()} for row in rows]
-    writer.writerows(plain)
-    report = {
-        "medgen": __version__,
-        "definitions": DEFINITIONS,
-        "summary": _summaries(rows),
-        "interval": "95 % bootstrap interval of the mean over cases",
-        "rows": plain,
-        "failures": failures,
-    }
-    paths = [folder / "results.csv", folder / "results.json"]
-    for path, text in zip(paths, [table.getvalue(), json.dumps(report, indent=2) + "\n"]):
-        temporary = path.with_name(path.name + ".part")
+def alone(case: Case, regions: Regions) -> list[Row]:
+    """Measure one scan without a reference: as a whole, its foreground, and the regions of the protocol."""
+    scan = read(case)
+    image, axis = np.asarray(scan.image[0]), slice_axis(scan, regions.protocol)
+    where, background = regions.of(case, scan)
+    found = measure_alone(image, {"image": None, "foreground": foreground(image), **where}, axis, background)
+    head = {"case": case.name, "subject": regions.protocol.subject_of(case.name)}
+    return [{**head, "region": name, "slice_axis": axis, **row} for name, row in found.items()]
+
+
+def summaries(rows: list[Row]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the mean with its interval over subjects, by region and measure; of MS-SSIM only where all scales are equal."""
+    measures = [name for name in PAIRED | ALONE if name != "worst_slice" and any(name in row for row in rows)]
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for region in dict.fromkeys(str(row["region"]) for row in rows):
+        here = [row for row in rows if row["region"] == region]
+        mixed = len({row.get("ms_ssim_scales") for row in here}) > 1
+        for name in measures:
+            known = [row for row in here if row[name] is not None and not (mixed and name == "ms_ssim")]
+            if known:
+                values = [float(row[name]) for row in known]  # type: ignore[arg-type]
+                found.setdefault(region, {})[name] = summarise(values, subjects=[str(row["subject"]) for row in known])
+    return found
+
+
+def save(output: Path | None, name: str, rows: Sequence[Row], report: dict[str, Any], console: Console) -> int:
+    """Write results where an output folder is given, and say where; return 1 where that failed."""
+    if output is None:
+        return 0
+    try:
+        for path in tables.write(output, name, rows, report):
+            console.print(f"written: {path}", markup=False)
+    except ScanError as error:
+        console.print(f"failed: {error}", markup=False)
+        return 1
+    return 0
+
+
+def _each(cases: list[Case], failures: list[str], measure: Callable[[Case], list[Row]]) -> list[Row]:
+    rows: list[Row] = []
+    for case in cases:
         try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-    return paths
+            rows += measure(case)
+        except (ScanError, ValueError) as error:
+            failures.append(str(error) if isinstance(error, ScanError) else f"{case.files[0]}: {error}")
+    return rows
 
 
-def _summaries(rows: list[Row]) -> dict[str, dict[str, dict[str, float | int | None]]]:
-    return {
-        region: {name: summarise([getattr(r, name) for r in rows if r.region == region]) for name in ("psnr", "ssim", "mae")}
-        for region in sorted({row.region for row in rows})
-    }
+SHOWN = {"psnr": ".2f", "ssim": ".4f", "mae": ".4g", "bias": ".3g", "gradient_kept": ".3f"}
+SHOWN_ALONE = {
+    "noise": ".4g", "snr": ".3g", "sharpness_in_slices": ".3f", "slice_correlation": ".3f", "slice_outlier": ".1f", "worst_slice": "d"
+}  # fmt: skip
 
 
-def _print(rows: list[Row], failures: list[str], data_range: float | None, console: Console) -> None:
-    table = Table("case", "region", "PSNR (dB)", "SSIM", "MAE", "data range", box=None)
+def _print(rows: list[Row], failures: list[str], protocol: Protocol, paired: bool, console: Console) -> None:
+    shown = SHOWN if paired else SHOWN_ALONE
+    table = Table("case", "region", *(name.replace("_", " ") for name in shown), box=None)
     for row in rows:
-        level = "identical" if math.isinf(row.psnr) else f"{row.psnr:.2f}"
-        table.add_row(row.case, row.region, level, f"{row.ssim:.4f}", f"{row.mae:.4g}", f"{row.data_range:.6g}")
-    for region, summary in _summaries(rows).items():
-        cells = []
-        for name, digits in (("psnr", 2), ("ssim", 4), ("mae", 4)):
-            s = summary[name]
-            text = "-" if s["mean"] is None else f"{s['mean']:.{digits}f}"
-            cells.append(text if s["low"] is None else f"{text} [{s['low']:.{digits}f}, {s['high']:.{digits}f}]")
-        table.add_row(f"mean, n={summary['mae']['n']}", region, *cells, "")
+        cells = ["identical" if row[name] == math.inf else tables.cell(row[name], form) for name, form in shown.items()]
+        if row["region"] in ("image", "mask", "foreground"):
+            table.add_row(str(row["case"]), str(row["region"]), *cells)
+    for region, summary in summaries(rows).items():
+        n = max(measure["n"] for measure in summary.values())
+        cells = [tables.interval(summary[name], form) if name in summary else "" for name, form in shown.items()]
+        table.add_row(f"mean, n={n}", region, *cells)
     if rows:
         console.print(table)
-        how = "maximum minus minimum of each reference" if data_range is None else "as given"
-        console.print(f"data range: {how}; [..]: 95 % bootstrap interval over cases", markup=False)
+        if paired:
+            console.print(f"PSNR in dB, MAE and bias in the images' units; data range: {_range(protocol)}", markup=False)
+        console.print("[..]: 95 % bootstrap interval over subjects; --output has all measures, and what they mean", markup=False)
     for failure in failures:
         console.print(f"failed: {failure}", markup=False)
+
+
+def _range(protocol: Protocol) -> str:
+    return "maximum minus minimum of each reference" if protocol.data_range is None else f"as given, {protocol.data_range:g}"

@@ -1,4 +1,4 @@
-"""Commands that run bundles and measure what they did."""
+"""Commands that run bundles."""
 
 from __future__ import annotations
 
@@ -102,28 +102,6 @@ def _settings(given: list[str]) -> dict[str, Any]:
         except ValueError:
             chosen[name] = value
     return chosen
-
-
-@app.command()
-def evaluate(
-    candidate: Annotated[Path, typer.Argument(help="a scan or a folder of scans")],
-    reference: Annotated[Path, typer.Option(help="the truth: a scan or a folder, paired by name")],
-    mask: Annotated[Optional[Path], typer.Option(help="a mask (nonzero is inside) or a folder of them")] = None,
-    data_range: Annotated[
-        Optional[float], typer.Option(help="the range for PSNR and SSIM; maximum minus minimum of each reference by default")
-    ] = None,
-    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="folder for results.csv and results.json")] = None,
-) -> None:
-    """Measure PSNR, SSIM and MAE against a reference. Example: medgen evaluate denoised/ --reference clean/ -o report/"""
-    from medgen.batch.evaluate import evaluate as measure_all
-
-    for path in (candidate, reference, *([mask] if mask else [])):
-        if not path.exists():
-            raise fail(f"{path}: there is no such file or folder; check the path")
-    if data_range is not None and not data_range > 0:
-        raise fail(f"--data-range must be above 0, not {data_range}")
-    failed = measure_all(candidate, reference, mask, data_range, output, console())
-    raise typer.Exit(1 if failed else 0)
 
 
 @app.command()
