@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from medgen.scans.dicom_frames import Frame, frames_of
 from medgen.scans.dicom_header import Instance, modality_of, open_instance, text, words
+from medgen.scans.dicom_parsing import parsing
 from medgen.scans.dicom_volumes import series, stackable, volumes
 from medgen.scans.scan import ScanError
 
@@ -44,8 +44,7 @@ def group(files: Sequence[Path], four_d: bool) -> tuple[list[Group], list[str]]:
     broken: list[Group] = []
     skipped: list[str] = []
     frames: list[Frame] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+    with parsing():
         for path in files:
             try:
                 instance = open_instance(path)
@@ -92,9 +91,7 @@ def _cases(same: Sequence[Frame], four_d: bool) -> list[Group]:
 
 def _no_volume(instance: Instance) -> str:
     """Return what a file is, where it is no volume nor a part of one; "" for an image. Raises `ScanError` for a broken one."""
-    ds = instance.ds
-    uid = ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID")
-    name = str(getattr(uid, "name", ""))
+    name = instance.storage
     modality = text(instance, "Modality")
     if modality in PASSED:
         return PASSED[modality]
@@ -112,14 +109,13 @@ def _no_volume(instance: Instance) -> str:
 
 def _without_captures(frames: Sequence[Frame], skipped: list[str]) -> list[Frame]:
     """Pass over secondary captures (screen shots, dose reports) that have no place, or lie in a study of other images."""
-
-    def is_capture(frame: Frame) -> bool:
-        return "Secondary Capture" in str(getattr(frame.instance.ds.get("SOPClassUID"), "name", ""))
-
-    studies = {frame.text("StudyInstanceUID") for frame in frames if not is_capture(frame)}
+    captures = ["Secondary Capture" in frame.instance.storage for frame in frames]
+    if not any(captures):
+        return list(frames)
+    studies = {frame.text("StudyInstanceUID") for frame, capture in zip(frames, captures) if not capture}
     kept = []
-    for frame in frames:
-        if is_capture(frame) and (not frame.text("ImagePositionPatient") or frame.text("StudyInstanceUID") in studies):
+    for frame, capture in zip(frames, captures):
+        if capture and (not frame.text("ImagePositionPatient") or frame.text("StudyInstanceUID") in studies):
             skipped.append(f"{frame.instance.path}: is a secondary capture")
         else:
             kept.append(frame)

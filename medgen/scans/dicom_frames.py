@@ -65,10 +65,10 @@ class Frame:
 
 def frames_of(instance: Instance) -> list[Frame]:
     """Return the frames of a file. Raises `ScanError` for a file whose frames have no certain place."""
-    ds, path = instance.ds, instance.path
+    path = instance.path
     try:
         count = whole(instance, "NumberOfFrames") or 1
-        if "PerFrameFunctionalGroupsSequence" in ds:
+        if instance.has("PerFrameFunctionalGroupsSequence"):
             return _enhanced(instance, count)
         if count > 1:
             kind = "nuclear medicine (NM)" if text(instance, "Modality") == "NM" else "plain"

@@ -43,15 +43,22 @@ def geometry(folder: Path, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndar
     """
     first = frames[0]
     orientation, pixel = place(first, "ImageOrientationPatient", 6), place(first, "PixelSpacing", 2)
+    told = {keyword: first.text(keyword) for keyword in ("ImageOrientationPatient", "PixelSpacing")}
+
+    def apart(frame: Frame, keyword: str, of_first: np.ndarray) -> float:
+        if frame.text(keyword) == told[keyword]:  # almost always: no need to take it for numbers
+            return 0.0
+        return float(np.abs(place(frame, keyword, of_first.size) - of_first).max())
+
     for frame in frames:
         path = frame.instance.path
         if 0 in frame.size:
             raise ScanError(path, "has no Rows or Columns", "copy or export it again")
         if frame.size != first.size:
             raise ScanError(path, "its slices differ in size", "give one volume a folder")
-        if np.abs(place(frame, "ImageOrientationPatient", 6) - orientation).max() > 1e-3:
+        if apart(frame, "ImageOrientationPatient", orientation) > 1e-3:
             raise ScanError(path, "its slices differ in orientation", "give one volume a folder")
-        if np.abs(place(frame, "PixelSpacing", 2) - pixel).max() > 1e-3 * max(pixel.min(), 1e-3):
+        if apart(frame, "PixelSpacing", pixel) > 1e-3 * max(pixel.min(), 1e-3):
             raise ScanError(path, "its slices differ in PixelSpacing", "give one volume a folder")
         if frame.text("FrameOfReferenceUID") != first.text("FrameOfReferenceUID"):
             raise ScanError(path, "its slices differ in their frame of reference", "give one volume a folder")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import zlib
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pydicom
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -25,6 +25,7 @@ from pydicom.uid import (
 from medgen.scans.scan import ScanError
 
 TEXT = frozenset(("UI", "DS", "IS", "CS", "LO", "SH", "TM", "DA", "DT", "AS", "PN"))
+DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 HEADER_LIMIT = 1 << 24  #: bytes of a deflated file that are inflated to find its header
 MODALITIES = frozenset((
     "CR", "CT", "DX", "ES", "GM", "IO", "IVUS", "MG", "MR", "NM", "OCT", "OP", "OT", "PT", "PX", "RF", "RG",
@@ -48,7 +49,21 @@ class Instance:
     stamp: tuple[int, int]
     values: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: those that were asked for
 
-    @property
+    @cached_property
+    def elements(self) -> dict[int, DataElement | RawDataElement]:
+        """The header's elements as they were parsed; by plain numbers, which Python compares faster than pydicom's tags."""
+        return {int(tag): element for tag, element in self.ds.items()}
+
+    def has(self, keyword: str) -> bool:
+        """Say whether the header holds an attribute, empty or not."""
+        return _tag(keyword)[0] in self.elements
+
+    @cached_property
+    def storage(self) -> str:
+        """The name of its SOP class, such as "CT Image Storage", or the UID of one that is not known; "" where it has none."""
+        return _name(text(self, "SOPClassUID") or str(self.ds.file_meta.get("MediaStorageSOPClassUID") or ""))
+
+    @cached_property
     def syntax(self) -> str:
         """The transfer syntax UID; where the file names none, the uncompressed one that it was parsed as."""
         named = self.ds.file_meta.get("TransferSyntaxUID")
@@ -76,7 +91,7 @@ def open_instance(path: Path) -> Instance:
             stat = os.fstat(file.fileno())
             head = file.read(1024)
             file.seek(0)
-            if str(DeflatedExplicitVRLittleEndian).encode() in head:
+            if DEFLATED in head:
                 ds, offset = _open_deflated(file.read())
             else:
                 ds = pydicom.dcmread(file, stop_before_pixels=True, force=head[128:132] != b"DICM")
@@ -126,10 +141,14 @@ def text(source: Instance | Dataset, keyword: str) -> str:
 def words(source: Instance | Dataset, keyword: str) -> tuple[str, ...]:
     """Return a value's parts as text; empty where there is none."""
     if not isinstance(source, Instance):
-        return _words(source, keyword)
+        tag, vr = _tag(keyword)
+        own = source.get_item(tag)
+        return () if own is None else _parts(source, own, vr)
     found = source.values.get(keyword)
     if found is None:
-        found = source.values[keyword] = _words(source.ds, keyword)
+        tag, vr = _tag(keyword)
+        element = source.elements.get(tag)
+        found = source.values[keyword] = () if element is None else _parts(source.ds, element, vr)
     return found
 
 
@@ -145,26 +164,27 @@ def whole(source: Instance | Dataset, keyword: str) -> int:
     return int(values[0]) if values and values[0] else 0
 
 
+@lru_cache(64)
+def _name(uid: str) -> str:
+    return UID(uid).name if UID(uid).is_valid else ""
+
+
 @lru_cache(512)
-def _tag(keyword: str) -> tuple[BaseTag, str]:
+def _tag(keyword: str) -> tuple[int, str]:
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise KeyError(keyword)
-    return BaseTag(tag), dictionary_VR(tag)
+    return tag, dictionary_VR(tag)
 
 
-def _words(ds: Dataset, keyword: str) -> tuple[str, ...]:
-    tag, vr = _tag(keyword)
-    element: Any = ds.get_item(tag)
-    if element is None:
-        return ()
+def _parts(ds: Dataset, element: DataElement | RawDataElement, vr: str) -> tuple[str, ...]:
     if isinstance(element, RawDataElement) and element.VR in (None, vr):
         stored = element.value or b""
         if vr in TEXT:
             return tuple(part.strip(" \0") for part in stored.decode("latin-1").split("\\")) if stored else ()
         if vr == "US" and len(stored) == 2:
             return (str(int.from_bytes(stored, "little" if element.is_little_endian else "big")),)
-    value = ds[tag].value
+    value: Any = ds[element.tag].value
     if value is None or value == "":
         return ()
     several = isinstance(value, (list, tuple, pydicom.multival.MultiValue))

@@ -49,8 +49,10 @@ def check_kind(instance: Instance, reading: Reading) -> None:
         raise ScanError(path, f"its pixels are {_word(photometric)}, not MONOCHROME2", "export it as plain grey")
     if not whole(instance, "Rows") or not whole(instance, "Columns"):
         raise ScanError(path, "has no Rows or Columns", AGAIN)
+    if instance.syntax in NATIVE:
+        return
     syntax = UID(instance.syntax)
-    if syntax not in NATIVE and not (syntax.is_transfer_syntax and syntax.is_compressed):
+    if not (syntax.is_transfer_syntax and syntax.is_compressed):
         raise ScanError(path, "its transfer syntax is unknown", "export it in a standard one, such as Explicit VR Little Endian")
 
 

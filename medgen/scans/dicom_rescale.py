@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ def converters(frames: Sequence[Frame], reading: Reading) -> tuple[list[Convert]
         for frame in frames:
             if frame.text(keyword) != first.text(keyword):
                 raise ScanError(frame.instance.path, f"its slices differ in {keyword}", "give one volume a folder")
-    tables = ["ModalityLUTSequence" in frame.instance.ds for frame in frames]
+    tables = [frame.instance.has("ModalityLUTSequence") for frame in frames]
     if any(tables):
         if not all(tables) or len(without) < len(frames) or any(frame.many for frame in frames):
             path = frames[tables.index(True)].instance.path
@@ -71,7 +72,7 @@ def _rescale(frame: Frame) -> tuple[float, float] | None:
         return None
     if len(slope) != 1 or len(intercept) != 1:
         raise ScanError(path, "has no complete rescale (slope and intercept)", AGAIN)
-    if not np.isfinite([*slope, *intercept]).all() or slope[0] == 0:
+    if not (math.isfinite(slope[0]) and math.isfinite(intercept[0])) or slope[0] == 0:
         raise ScanError(path, "its rescale is zero or not a number", AGAIN)
     return slope[0], intercept[0]
 
@@ -86,10 +87,9 @@ def _linear(slope: float, intercept: float) -> Convert:
         if stored.dtype.itemsize > 2:  # float32 would round before it scales
             out[...] = stored.astype(np.float64) * slope + intercept
             return
-        if slope == 1:
-            np.add(stored, np.float32(intercept), out=out, dtype=np.float32)
-            return
-        np.multiply(stored, np.float32(slope), out=out, dtype=np.float32)
+        out[...] = stored  # exact, and in steps of one array each, which are faster than numpy's conversion on the way
+        if slope != 1:
+            out *= np.float32(slope)
         if intercept:
             out += np.float32(intercept)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,12 +15,14 @@ from monai.data import MetaTensor
 from medgen.scans.dicom_frames import Frame, frames_of
 from medgen.scans.dicom_geometry import geometry
 from medgen.scans.dicom_header import Instance, modality_of, open_instance, text, whole
+from medgen.scans.dicom_parsing import parsing, silent
 from medgen.scans.dicom_pixels import BOMB, RATIO, check_kind, declared, pixels
 from medgen.scans.dicom_rescale import Convert, converters
 from medgen.scans.dicom_volumes import APART, series, volumes
 from medgen.scans.scan import Reading, Scan, ScanError
 
 PARTS = "give one volume a folder"
+BEHIND = 1 << 23  #: bytes of files that wait for their hash
 
 
 def read_series(
@@ -45,14 +46,14 @@ def read_series(
     """
     reading = reading or Reading()
     headers = {instance.path: instance for instance in known}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+    with parsing():
         instances = _without_copies([_header(path, headers.get(path)) for path in files], reading)
         frames: list[Frame] = []
         for instance in instances:
             check_kind(instance, reading)
             own = frames_of(instance)
             frames += own if parts is None else [own[i] for i in parts.get(instance.path, range(len(own)))]
+    with silent():
         return _assemble(files, frames, reading)
 
 
@@ -186,24 +187,31 @@ def _fill(
 
 
 def _contents(files: Sequence[Path], digest: hashlib._Hash) -> Iterator[tuple[Path, bytes]]:
-    """Yield the content of each file, hashed in a thread meanwhile: that costs nothing beside decoding."""
+    """Yield the content of each file, hashed in a thread meanwhile, which takes as long as decoding.
+
+    The thread may fall behind by `BEHIND` bytes: with less, the two would wait for each other at every file.
+    """
     with ThreadPoolExecutor(1) as hasher:
-        hashed: Future[None] | None = None
+        hashed: deque[tuple[Future[None], int]] = deque()
+        behind = 0
         for path in files:
             stored = _bytes(path)
-            if hashed:
-                hashed.result()  # no more than two files are held
-            hashed = hasher.submit(digest.update, stored)
+            behind += len(stored)
+            while hashed and (behind > BEHIND or hashed[0][0].done()):
+                first, size = hashed.popleft()
+                first.result()
+                behind -= size
+            hashed.append((hasher.submit(digest.update, stored), len(stored)))
             yield path, stored
 
 
 def _note(frames: Sequence[Frame], reading: Reading) -> None:
     """Note what the headers say of the values and what is not done to them."""
     notes: dict[str, Callable[[Frame], bool]] = {
-        "pixels of PixelPaddingValue are kept as stored": lambda f: "PixelPaddingValue" in f.instance.ds,
+        "pixels of PixelPaddingValue are kept as stored": lambda f: f.instance.has("PixelPaddingValue"),
         "its real world value mapping is left alone: values are after rescale": _has_real_world_mapping,
         "32-bit numbers are rounded to float32": lambda f: whole(f.instance, "BitsAllocated") > 32
-        or (whole(f.instance, "BitsAllocated") == 32 and "BitsStored" in f.instance.ds),
+        or (whole(f.instance, "BitsAllocated") == 32 and f.instance.has("BitsStored")),
     }
     for note, applies in notes.items():
         if any(applies(frame) for frame in frames):
@@ -211,8 +219,10 @@ def _note(frames: Sequence[Frame], reading: Reading) -> None:
 
 
 def _has_real_world_mapping(frame: Frame) -> bool:
-    ds = frame.instance.ds
-    if "RealWorldValueMappingSequence" in ds:
+    instance, ds = frame.instance, frame.instance.ds
+    if instance.has("RealWorldValueMappingSequence"):
         return True
+    if not (instance.has("SharedFunctionalGroupsSequence") or instance.has("PerFrameFunctionalGroupsSequence")):
+        return False
     groups = ds.get("SharedFunctionalGroupsSequence") or ds.get("PerFrameFunctionalGroupsSequence") or []
     return bool(groups) and "RealWorldValueMappingSequence" in groups[0]

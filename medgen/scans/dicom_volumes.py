@@ -76,19 +76,28 @@ def stackable(parts: Sequence[Volume]) -> bool:
 def _by_orientation(frames: Volume) -> list[Volume]:
     """Split frames whose ImageOrientationPatient differs by more than rounding; one without stays with the first."""
     parts: list[tuple[np.ndarray, Volume]] = []
+    known: dict[str, Volume] = {}  # by the words: most frames of a series tell the same ones
     for frame in frames:
-        try:
-            own = np.array(frame.numbers("ImageOrientationPatient"))
-        except ValueError:
-            own = np.empty(0)
-        own = own if np.isfinite(own).all() else np.empty(0)
-        for orientation, part in parts:
-            if own.shape != (6,) or orientation.shape != (6,) or np.abs(own - orientation).max() <= 1e-3:
-                part.append(frame)
-                break
-        else:
-            parts.append((own, [frame]))
+        told = frame.text("ImageOrientationPatient")
+        if told not in known:
+            own = _orientation(frame)
+            near = (part for other, part in parts if not (own.size and other.size) or np.abs(own - other).max() <= 1e-3)
+            part = next(near, None)
+            if part is None:
+                part = []
+                parts.append((own, part))
+            known[told] = part
+        known[told].append(frame)
     return [part for _, part in parts]
+
+
+def _orientation(frame: Frame) -> np.ndarray:
+    """Return six numbers, or none where there are no six finite ones."""
+    try:
+        own = np.array(frame.numbers("ImageOrientationPatient"))
+    except ValueError:
+        return np.empty(0)
+    return own if own.shape == (6,) and np.isfinite(own).all() else np.empty(0)
 
 
 def _number_labels(frames: Sequence[Frame], names: Sequence[str]) -> list[int]:

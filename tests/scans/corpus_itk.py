@@ -13,15 +13,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from tests.scans.corpus import Entry, Truth
-from tests.scans.phantoms import RAS, field, itk_image, nifti_affine, turned
+from tests.scans.phantoms import FAR, LOW, OBLIQUE, PLAIN, RAS, field, itk_image
 
 SHAPE = (4, 5, 6)
-PLAIN = nifti_affine()
-OBLIQUE = nifti_affine(turned(25, -17, 40), flips=(1, -1, 1))
-LOW = nifti_affine()
-LOW[:3, 3] = -2, 1, -25  #: the phantom is 0 at its first voxel, and all of it fits a signed byte
-FAR = nifti_affine()
-FAR[0, 3] = 2**25  #: where float32 holds every fourth whole number
 ALONG = RAS @ np.diag([1.0, 2, 3, 1])  #: LPS
 RIGHT = (Truth(PLAIN, SHAPE),)
 VOLUMES = (0.0, 10.0, 20.0)
@@ -282,8 +276,8 @@ META = {
     "no offset": right(meta(np.diag([1.0, 2, 3, 1]), Offset=None), Truth(np.diag([1.0, 2, 3, 1]), SHAPE), warns="Offset"),
     "Position and Orientation": right(meta(
         edit=lambda content: content.replace(b"Offset", b"Position").replace(b"TransformMatrix", b"Orientation"))),
-    "no spacing": refused("no voxel size", meta(nifti_affine() @ np.diag([1, 1 / 2, 1 / 3, 1]), ElementSpacing=None),
-                          Truth(nifti_affine() @ np.diag([1, 1 / 2, 1 / 3, 1]), SHAPE)),
+    "no spacing": refused("no voxel size", meta(PLAIN @ np.diag([1, 1 / 2, 1 / 3, 1]), ElementSpacing=None),
+                          Truth(PLAIN @ np.diag([1, 1 / 2, 1 / 3, 1]), SHAPE)),
     "ElementSize for spacing": right(meta(ElementSpacing=None, ElementSize="1 2 3")),
     "spacing before size": right(meta(ElementSize="9 9 9")),
     "spacing of 0": refused("voxel size is zero", meta(ElementSpacing="0 2 3")),

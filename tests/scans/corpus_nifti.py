@@ -14,17 +14,11 @@ import nibabel as nib
 import numpy as np
 
 from tests.scans.corpus import Entry, Truth
-from tests.scans.phantoms import SECRETS, field, nifti_affine, nifti_image, turned
+from tests.scans.phantoms import FAR, LOW, OBLIQUE, PLAIN, SECRETS, field, nifti_affine, nifti_image, turned
 
 Edit = Callable[[bytes], bytes]
 
 SHAPE = (4, 5, 6)
-PLAIN = nifti_affine()
-OBLIQUE = nifti_affine(turned(25, -17, 40), flips=(1, -1, 1))
-LOW = nifti_affine()
-LOW[:3, 3] = -2, 1, -25  #: the phantom is 0 at its first voxel, and all of it fits a signed byte
-FAR = nifti_affine()
-FAR[0, 3] = 2**25  #: where float32 holds every fourth whole number
 RIGHT = (Truth(PLAIN, SHAPE),)
 GRID = np.diag([1.0, 2, 3, 1])  #: what the voxel size alone gives
 LARGE = np.diag([1000.0, 2000, 3000, 1])

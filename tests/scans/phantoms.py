@@ -168,6 +168,15 @@ def nifti_affine(rotation: np.ndarray | None = None, flips: Sequence[int] = (1, 
     return affine
 
 
+#: The grids of the NIfTI, NRRD and MetaImage corpora.
+PLAIN = nifti_affine()
+OBLIQUE = nifti_affine(turned(25, -17, 40), flips=(1, -1, 1))
+LOW = nifti_affine()
+LOW[:3, 3] = -2, 1, -25  #: the phantom is 0 at its first voxel, and all of it fits a signed byte
+FAR = nifti_affine()
+FAR[0, 3] = 2**25  #: where float32 holds every fourth whole number
+
+
 def nifti_image(
     affine: np.ndarray,
     shape: Sequence[int] = (4, 5, 6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from medgen.scans import ScanError, find, read
+from medgen.scans import ScanError, dicom_series, find, read
 from medgen.scans.dicom_series import read_series
 from tests.scans import corpus_dicom_broken
 from tests.scans.dicom_changes import AFFINE, ORIGIN, PIXEL, SHAPE, STEP, short_pixels
@@ -70,12 +71,12 @@ def test_whole_values_that_fit_are_to_be_written_as_int16(value: int, dtype: typ
     assert read_series(save_series(slices, tmp_path)).dtype == dtype
 
 
-def test_the_hash_is_of_all_files(tmp_path: Path) -> None:
-    files = save_series(series(), tmp_path)
-    before = read_series(files)
-    assert before.sha256 == read_series(files).sha256 and len(before.sha256) == 64
-    files[-1].write_bytes(files[-1].read_bytes()[:-2] + b"\0\1")
-    assert read_series(files).sha256 != before.sha256
+@pytest.mark.parametrize("behind", [0, 3000, 1 << 23], ids=["each file waits", "two at a time", "none waits"])
+def test_the_hash_is_of_all_files_in_order(behind: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom_series, "BEHIND", behind)
+    files = save_series(series(shape=(4, 6, 20)), tmp_path)
+    scan = read_series(files)
+    assert scan.sha256 == hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def test_a_real_series_is_read_as_gdcm_reads_it() -> None:

@@ -24,11 +24,10 @@ from medgen.scans.itk import read_itk
 from medgen.scans.scan import Reading
 from tests.scans.corpus_itk import ENTRIES, meta_header, nrrd_header, numbers
 from tests.scans.hostile import assert_cheaply_refused
-from tests.scans.phantoms import RAS, assert_phantom, itk_image, nifti_affine, turned
+from tests.scans.phantoms import OBLIQUE, PLAIN, RAS, assert_phantom, itk_image, nifti_affine, turned
 
 SHAPE = (4, 5, 6)
 SHARED = Path(os.environ.get("MEDGEN_SHARED") or Path(__file__).parents[2].parent / "shared/data")
-OBLIQUE = nifti_affine(turned(25, -17, 40), flips=(1, -1, 1))
 
 
 def save(image: sitk.Image, path: Path, compressed: bool = False) -> Path:
@@ -36,7 +35,7 @@ def save(image: sitk.Image, path: Path, compressed: bool = False) -> Path:
     return path
 
 
-@pytest.mark.parametrize("affine", [nifti_affine(), OBLIQUE], ids=["plain", "oblique"])
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("name", ["a.nrrd", "a.mha", "a.mhd"])
 def test_geometry(name: str, compressed: bool, affine: np.ndarray, tmp_path: Path) -> None:
