@@ -34,8 +34,8 @@ def read_space(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: holds no settings; give {FORM}")
     for key, domain in space.items():
         listed = isinstance(domain, list) and len(domain) > 0
-        ends = [domain.get(end) for end in ("low", "high")] if isinstance(domain, dict) else []
-        numbers = len(ends) == 2 and all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends)
+        ends: list[Any] = [domain.get(end) for end in ("low", "high")] if isinstance(domain, dict) else []
+        numbers = len(ends) == 2 and all(isinstance(end, (int, float)) for end in ends)
         if not listed and not (numbers and ends[0] < ends[1] and (ends[0] > 0 or not domain.get("log"))):
             raise BundleError(f"{path}: {key} cannot be searched over {json.dumps(domain)}; give {FORM}")
     return space

@@ -162,9 +162,13 @@ def fit(config: Path, watch: Callable[[int, float, Any], None]) -> Trained:
     """Run a training config to its end, from its last state where there is one.
 
     `watch` is told epoch, validation value and trainer after each validation, those before the last state included.
+    Raises `BundleError` with the root of what went wrong.
     """
     with _quiet():
-        return _fit(config, watch)
+        try:
+            return _fit(config, watch)
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise _plain(config, error) from error
 
 
 def _fit(config: Path, watch: Callable[[int, float, Any], None]) -> Trained:
@@ -178,7 +182,8 @@ def _fit(config: Path, watch: Callable[[int, float, Any], None]) -> Trained:
     best, trainer = get("validate#best"), get("train#trainer")
 
     def tell(_: Any) -> None:
-        watch(*best.history[-1], trainer)
+        epoch, value = best.history[-1]
+        watch(epoch, value, trainer)
 
     def tell_before(_: Any) -> None:
         for epoch, value in best.history:
@@ -191,6 +196,21 @@ def _fit(config: Path, watch: Callable[[int, float, Any], None]) -> Trained:
     if not best.weights:
         raise BundleError(f"{config}: no validation gave a number; try a lower learning rate (--set learning_rate=1e-5)")
     return Trained(best.epoch, best.value, best.history, best.weights)
+
+
+def _plain(config: Path, error: BaseException) -> BundleError:
+    """Return in one line what went wrong, which MONAI wraps in one error for each level of the config."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, BundleError):
+        return error
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    remedy = "look into that config"
+    if "loading state_dict" in text:
+        text, remedy = "the weights do not fit the network as it is set", "leave network_def, or train --from-scratch"
+    elif isinstance(error, MemoryError) or "memory" in text.lower():
+        text, remedy = "not enough memory", "set a smaller crop_size or scans_a_batch"
+    return BundleError(f"{config}: {text}; {remedy}")
 
 
 @contextmanager
