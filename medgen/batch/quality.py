@@ -47,7 +47,7 @@ ALONE = {
     "sharpness_in_slices": "1 - blur metric (Crete et al. 2007), mean of both axes of the slices; higher for noise too; whole image",
     "sharpness_across": "the same across the slices",
     "slice_correlation": "mean Pearson correlation of neighbouring slices",
-    "slice_outlier": "how far the worst slice stands out: its median absolute difference from the mean of its neighbours, in "
+    "slice_outlier": "how far the worst slice stands out: its mean absolute difference from the mean of its neighbours, in "
     "robust standard deviations over slices",
     "worst_slice": "the number of that slice, from 0",
     "cnr": "|mean here - mean in the background label| / sqrt of their mean variance",

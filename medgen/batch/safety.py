@@ -106,12 +106,11 @@ def _check(
     if masks.protocol.labels is None:
         return case
     regions = {name: mask for name, mask in masks.of(source, scan)[0].items() if mask is not None and name.startswith("label ")}
-    everything = np.any(list(regions.values()), axis=0) if regions else None
     for name, mask in regions.items():
         for number, one in enumerate(separate(mask), start=1):
             row: Row = {"case": mine.name, "lesion": f"{name.removeprefix('label ')}.{number}"}
             try:
-                measured = asdict(kept(before, after, one, scan.spacing, everything))
+                measured = asdict(kept(before, after, one, scan.spacing, others=mask))
             except ValueError as error:  # such as a label that fills the image: the others can be measured all the same
                 failures.append(f"{mine.files[0]}: lesion {row['lesion']}: {error}")
                 continue

@@ -17,8 +17,8 @@ def noise_level(image: np.ndarray, slice_axis: int, mask: np.ndarray | None = No
     """Return an estimate of the standard deviation of white noise, in the units of the image.
 
     In each slice the second difference along both axes, which removes all that is smooth along either, and the median of
-    its absolute value: Immerkaer's (1996) kernel with Donoho's (1994) robust scale. Areas of one value (padding, clipped
-    values) and their rims are left out. Noise that is correlated, as after interpolation, is underestimated, and
+    its absolute value: Immerkaer's (1996) kernel with Donoho's (1994) robust scale. Areas of the least or the greatest
+    value (padding, clipping) and their rims are left out. Noise that is correlated, as after interpolation, is underestimated, and
     so is Rician noise in air.
 
     Args:
@@ -72,7 +72,7 @@ def slice_consistency(image: np.ndarray, slice_axis: int, mask: np.ndarray | Non
     """Return how well slices go with their neighbours, how far the worst stands out, and which that is.
 
     The first is the mean Pearson correlation of neighbouring slices (1: alike). For the second, each inner slice has the
-    median of its absolute difference from the mean of both neighbours; the worst's distance from the median of these, in
+    mean of its absolute difference from the mean of both neighbours; the worst's distance from the median of these, in
     robust standard deviations of them. A slice of another brightness, a shifted or a spoiled one stands out by tens.
 
     Args:
@@ -93,7 +93,7 @@ def slice_consistency(image: np.ndarray, slice_axis: int, mask: np.ndarray | Non
             correlations.append(float(np.corrcoef(a, b)[0, 1]))
         all_three = inside[k] & inside[k - 1] & inside[k + 1] if k else np.zeros_like(both)
         if all_three.any():
-            steps[k] = float(np.median(np.abs(slices[k] - (slices[k - 1] + slices[k + 1]) / 2)[all_three]))
+            steps[k] = float(np.abs(slices[k] - (slices[k - 1] + slices[k + 1]) / 2)[all_three].mean())
     if len(steps) < 3 or not correlations:
         raise ValueError("fewer than 5 slices here have anything in them")
     values = np.array(list(steps.values()))
@@ -112,9 +112,9 @@ def foreground(image: np.ndarray) -> np.ndarray:
 
 
 def _varied(image: np.ndarray, axes: list[int]) -> np.ndarray:
-    """Return where no neighbour in the slice, 3 x 3, lies in an area of one value."""
+    """Return where no neighbour in the slice, 3 x 3, lies in an area of the image's least or greatest value."""
     size = [3 if axis in axes else 1 for axis in range(3)]
-    varied = maximum_filter(image, size) != minimum_filter(image, size)
+    varied = (maximum_filter(image, size) > image.min()) & (minimum_filter(image, size) < image.max())
     return np.asarray(minimum_filter(varied, size))
 
 

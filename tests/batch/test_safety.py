@@ -108,6 +108,16 @@ def test_a_lesion_that_fills_the_image_is_named_and_the_rest_is_measured(folders
     assert failed == 1 and "nothing but the lesion" in printed and len(found["look_at_first"]) == 3
 
 
+def test_labels_of_what_is_around_a_lesion_are_its_surroundings(folders: Path) -> None:
+    body = np.where(clean({}) > 0, 2, 0).astype(np.uint8)
+    body[cube(8)], body[cube(26)] = 1, 1
+    save(folders / "masks/c.nii.gz", body, AFFINE)
+    failed, _, found = call(folders)
+    assert failed == 0
+    rows = {row["lesion"]: row for row in found["rows"] if row["case"][0] == "c"}
+    assert rows["1.1"]["contrast_kept"] == pytest.approx(0.6, abs=0.02) and set(rows) == {"1.1", "1.2", "2.1"}
+
+
 def test_an_input_without_noise_is_refused(folders: Path) -> None:
     save(folders / "before/a.nii.gz", clean({8: 100}).astype(np.float32), AFFINE)
     failed, printed, _ = call(folders)

@@ -57,6 +57,14 @@ def test_the_scale_of_the_noise_goes_with_the_unit() -> None:
     assert noise_level(image * 1e-3, 2) == pytest.approx(noise_level(image, 2) * 1e-3)
 
 
+def test_areas_of_one_value_between_edges_have_no_noise() -> None:
+    image = np.zeros(SHAPE)
+    image[5:35, 5:35] = 300
+    image[12:20, 12:20] = 700
+    image[22:24, 22:24] = 900
+    assert noise_level(image, 2) == 0
+
+
 @pytest.mark.parametrize(("image", "words"), [(np.ones((2, 9, 9)), "too small"), (np.ones((9, 9, 9)), "one value")])
 def test_where_there_is_nothing_to_go_by(image: np.ndarray, words: str) -> None:
     with pytest.raises(ValueError, match=words):
