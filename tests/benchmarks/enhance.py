@@ -82,8 +82,10 @@ def methods(bundles: dict[str, Bundle], factor: int, mm: list[float], profile: s
 
     def medgen(bundle: Bundle) -> Callable[[np.ndarray], np.ndarray]:
         def run(thick: np.ndarray) -> np.ndarray:
+            known = bundle.get("inferer")._known
             bundle.settings["spacing"] = mm[2] / factor
             bundle.__dict__.pop("_parser", None)
+            bundle.get("inferer")._known = known  # what was measured of the network
             image = MetaTensor(torch.from_numpy(thick)[None], affine=torch.diag(torch.tensor([*mm, 1.0], dtype=torch.float64)))
             scan = Scan(image, "arbitrary", "", np.dtype(np.float32), Path("scan"), "")
             return apply(bundle, scan).images[""]
