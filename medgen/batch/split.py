@@ -13,14 +13,18 @@ from numpy.random import RandomState
 from medgen.batch.cohort import Member
 from medgen.bundles import BundleError
 
-#: Parts of a name that tell the sequence or the session, not the subject.
-SEQUENCE = re.compile(
+#: Parts of a name, or whole folders, that tell the sequence or the session, not the subject.
+NO_SUBJECT = re.compile(
     r"(?i)^(t1w?|t2w?|t1c|t1ce|t1gd|t1km|t1post|t2star|pdw?|flair|dwi|dti|adc|swi|mra|mprage|tof|ct|mr|mri|pre|post|raw|brain"
-    r"|norm|reg|(ses|run|acq|rec|echo|desc|space)-.*)$"
+    r"|norm|reg|anat|baseline|follow-?up\d*|(ses|acq|desc|space)-.*"
+    r"|(ses|session|visit|tp|timepoint|scan|run|rec|echo|series)-?\d\w*)$"
 )
+#: Folders that tell the kind of file.
+KIND = re.compile(r"(?i)^(scans?|images?(t[rs])?|volumes?|data|nifti|nii|dicom|train(ing)?|val(idation)?|test)$")
 RULE = (
-    "the subject of a scan is, in this order: what --subjects says; its DICOM PatientID; BIDS sub-XX in its path; its folder, "
-    "where the scans lie in several; its name without the parts that tell a sequence or session (T1, FLAIR, ses-1, ...)"
+    "the subject of a scan is, in this order: what --subjects says; its DICOM PatientID; BIDS sub-XX in its path; its folders "
+    "without those that tell a sequence, a session or a kind of file (of DICOM, and without that of the series), where the "
+    "scans lie in several; its name up to its first number, without the parts that tell such a thing (T1, FLAIR, ses-1, ...)"
 )
 
 
@@ -34,8 +38,8 @@ def subjects(members: Sequence[Member], data: Path, table: Path | None = None) -
         table: a CSV file with the columns "file" (path below `data`, file name or name of the case) and "subject".
     """
     told = _read_table(table) if table else {}
-    folders = {member.source.parent for member in members if member.case.kind != "dicom"}
-    folders |= {member.source for member in members if member.case.kind == "dicom"}
+    folders = {member.case.name: _folder(_below(member.source, data)) for member in members}
+    several = len(set(folders.values())) > 1
     found: dict[str, str] = {}
     numbers: dict[str, int] = {}
     for member in members:
@@ -51,13 +55,10 @@ def subjects(members: Sequence[Member], data: Path, table: Path | None = None) -
             found[member.case.name] = f"patient {numbers.setdefault(member.patient, len(numbers) + 1)}"
         elif bids:
             found[member.case.name] = bids[1]
-        elif len(folders) > 1:
-            folder = below if member.case.kind == "dicom" else below.parent
-            found[member.case.name] = f"folder {folder.as_posix()}"
+        elif several and folders[member.case.name]:
+            found[member.case.name] = f"folder {folders[member.case.name]}"
         else:
-            parts = re.split(r"_", re.sub(r"(\.nii)?\.\w+$", "", member.source.name))
-            own = [part for part in parts if not SEQUENCE.match(part)]
-            found[member.case.name] = "_".join(own or parts)
+            found[member.case.name] = _named(member.source.name)
     return found
 
 
@@ -80,6 +81,19 @@ def rows(members: Sequence[Member], paths: dict[str, Path], subject: dict[str, s
         {"file": str(paths[m.case.name]), "subject": subject[m.case.name], "source": str(m.source)}
         for m in members
     ]  # fmt: skip
+
+
+def _folder(below: Path) -> str:
+    """Return the folders of a file, or of the folder of a series, that may tell a subject; "" where there are none."""
+    return "/".join(part for part in below.parts[:-1] if not NO_SUBJECT.match(part) and not KIND.match(part))
+
+
+def _named(name: str) -> str:
+    """Return the part of a file's name that tells its subject: as much as two of its scans are sure to share."""
+    parts = re.split(r"[_\-. ]+", re.sub(r"(\.nii)?\.\w+$", "", name))
+    own = [part for part in parts if not NO_SUBJECT.match(part)] or parts
+    number = next((n for n, part in enumerate(own, 1) if re.search(r"\d", part)), len(own))
+    return "_".join(own[:number])
 
 
 def _below(path: Path, data: Path) -> Path:

@@ -77,6 +77,9 @@ def prepare(options: Options, console: Console) -> tuple[dict[str, Any], bool]:
     if path.is_file():
         split = dict(json.loads(path.read_text()))
         _same(path, split["about"], about)
+        gone = [row["file"] for row in (*split["train"], *split["validation"]) if not Path(row["file"]).exists()]
+        if gone:
+            raise BundleError(f"{gone[0]}: is not there any more, but in {path}; put it back, or choose another -o")
         console.print(f"split of {path} taken again", markup=False)
     else:
         modality = metadata["network_data_format"]["inputs"]["image"]["modality"]
@@ -132,9 +135,11 @@ def configure(options: Options, split: dict[str, Any], output: Path, trial: dict
     parser = ConfigParser()
     parser.read_config([str(path) for path in files])
     parser.read_meta(str(options.root / "configs" / "metadata.json"))
-    for key in ("scans", "exported", "train#dataset", "train#loss", "train#saved"):
+    for key in ("scans", "train#dataset", "train#loss", "train#saved"):
         if key not in parser:
             raise BundleError(f"{files[0]}: has no '{key}', which medgen train needs; add it, or train by monai.bundle run")
+    if "train#result" not in parser:  # what is validated and shipped
+        parser["train#result"] = "@network_def"
     device = choose_device(options.device)
     path = output.resolve() / "train.json"
     ours = {

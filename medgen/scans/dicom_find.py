@@ -55,8 +55,15 @@ def group(files: Sequence[Path], four_d: bool) -> tuple[list[Group], list[str]]:
                     frames += frames_of(instance)
             except ScanError:
                 broken.append(Group((path,), ""))
-        frames = _without_captures(frames, skipped)
-        found = [one for same in series(frames) for one in _cases(same, four_d)]
+        found = []
+        while frames:
+            try:
+                frames = _without_captures(frames, skipped)
+                found = [one for same in series(frames) for one in _cases(same, four_d)]
+                break
+            except ScanError as error:  # a value that only now was asked for
+                broken.append(Group((Path(error.path),), ""))
+                frames = [frame for frame in frames if str(frame.instance.path) != error.path]
     found.sort(key=lambda one: (one.files[0].parent, one.short))
     if len(files) > KEEP:
         for one in found:

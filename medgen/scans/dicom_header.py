@@ -14,6 +14,7 @@ import pydicom
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -139,7 +140,7 @@ def text(source: Instance | Dataset, keyword: str) -> str:
 
 
 def words(source: Instance | Dataset, keyword: str) -> tuple[str, ...]:
-    """Return a value's parts as text; empty where there is none."""
+    """Return a value's parts as text; empty where there is none. Raises `ScanError` for one that no rule can decode."""
     if not isinstance(source, Instance):
         tag, vr = _tag(keyword)
         own = source.get_item(tag)
@@ -148,7 +149,10 @@ def words(source: Instance | Dataset, keyword: str) -> tuple[str, ...]:
     if found is None:
         tag, vr = _tag(keyword)
         element = source.elements.get(tag)
-        found = source.values[keyword] = () if element is None else _parts(source.ds, element, vr)
+        try:
+            found = source.values[keyword] = () if element is None else _parts(source.ds, element, vr)
+        except (NotImplementedError, BytesLengthException):  # a VR or a length that there is not
+            raise ScanError(source.path, f"its {keyword} cannot be decoded", "copy or export it again") from None
     return found
 
 

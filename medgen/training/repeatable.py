@@ -27,10 +27,12 @@ class SeedEpochs:
     def attach(self, engine: Engine) -> None:
         engine.add_event_handler(Events.EPOCH_STARTED, self)
 
-    def __call__(self, engine: Engine) -> None:
+    def __call__(self, engine: Any) -> None:
         seed = int(np.random.SeedSequence([self.seed, engine.state.epoch]).generate_state(1)[0])
         set_determinism(seed)
         set_rnd(self.loader.dataset, seed)  # the transforms of this process; those of workers begin from torch's seed
+        if getattr(engine, "scaler", None) is not None:  # of float16: it has a state too, and MONAI makes a new one for each run
+            engine.scaler = type(engine.scaler)()
         engine.set_data(self.loader)
 
 

@@ -196,7 +196,8 @@ class ConsistentSlicesd(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
-        told = out[f"{self.source}_slices"]
+        told = {name: np.asarray(value) for name, value in out[f"{self.source}_slices"].items()}  # of a batch, tensors
+        axis, factor, thickness = int(told["axis"]), float(told["factor"]), float(told["thickness"])
         for key in self.key_iterator(out):
             image = np.asarray(out[key][0], dtype=np.float32)
             missing = told["thick"] - image @ told["matrix"].T
@@ -204,12 +205,12 @@ class ConsistentSlicesd(MapTransform):
             if self.project:
                 image = image + missing @ told["inverse"].T
                 after = _rms(told["thick"] - image @ told["matrix"].T)
-            result = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, told["axis"])))[None])
+            result = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, axis)))[None])
             result.affine = torch.from_numpy(told["affine"])
             result.applied_operations = out[self.source].applied_operations
             out[key] = result
             out["report"] = {
-                "slice_axis": told["axis"], "factor": round(told["factor"], 3), "slice_thickness_mm": round(told["thickness"], 3),
+                "slice_axis": axis, "factor": round(factor, 3), "slice_thickness_mm": round(thickness, 3),
                 "data_consistency_percent": {"network": round(100 * before, 3), "written": round(100 * after, 3)},
             }  # fmt: skip
         return out

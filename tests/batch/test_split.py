@@ -27,8 +27,12 @@ def test_a_patient_of_several_series_is_one_subject_without_a_name(tmp_path: Pat
         (["sub-01/ses-1/anat/sub-01_ses-1_T1w", "sub-01/ses-2/anat/x", "sub-02/anat/y"], ["sub-01", "sub-01", "sub-02"]),
         (["anna/T1", "anna/T2", "bert/T1"], ["folder anna", "folder anna", "folder bert"]),
         (["p1_T1", "p1_flair", "p2_T1", "scan_3"], ["p1", "p1", "p2", "scan_3"]),
+        (["t1/p1", "t2/p1", "t1/p2"], ["p1", "p1", "p2"]),
+        (["IXI002-Guys-0828-T1", "IXI002-Guys-0828-T2", "IXI012-HH-1211-T1"], ["IXI002", "IXI002", "IXI012"]),
+        (["p1/visit1/T1", "p1/visit2/T1", "p2/visit1/T1"], ["folder p1", "folder p1", "folder p2"]),
+        (["p1_visit1_T1", "p1_ses2_T1", "p2_T1"], ["p1", "p1", "p2"]),
     ],
-    ids=["BIDS", "folders", "names"],
+    ids=["BIDS", "folders", "names", "folders of sequences", "IXI", "visits", "names with visits"],
 )
 def test_subjects_come_from_the_path(files: list[str], expected: list[str], tmp_path: Path) -> None:
     for number, name in enumerate(files):
@@ -64,3 +68,9 @@ def test_whole_subjects_are_held_out_by_the_seed() -> None:
 def test_fewer_than_two_subjects_cannot_be_divided(subject: dict[str, str]) -> None:
     with pytest.raises(BundleError, match="--subjects"):
         divide(subject, 0.2, 0)
+
+
+def test_series_of_an_anonymous_patient_are_of_the_folder_above(tmp_path: Path) -> None:
+    for number, folder in enumerate(["p1/T1", "p1/T2", "p2/401_AX_T1"]):
+        mr_series(tmp_path / folder, number, PatientID="")
+    assert sorted(whose(tmp_path).values()) == ["folder p1", "folder p1", "folder p2"]

@@ -174,6 +174,8 @@ def report(rows: list[dict[str, Any]], others: list[str], unit: str = "%") -> No
     seconds = {m: sum(r["seconds"] for r in rows if r["level"] and r["method"] == m) for m in [*others, "medgen"]}
     print("seconds: " + ", ".join(f"{m} {s:.1f} ({s / seconds['medgen']:.0f}x)" for m, s in seconds.items()))
     clean = [r["psnr"] for r in rows if not r["level"]]
+    if not clean:
+        return
     print(f"clean input against its output: {min(clean):.1f} to {max(clean):.1f} dB, mean {np.mean(clean):.1f}, n={len(clean)}")
     for level in levels:
         mine = [r for r in rows if r["level"] == level and r["method"] == "medgen"]
