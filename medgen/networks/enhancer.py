@@ -53,8 +53,6 @@ class Enhancer(nn.Module):
         strength: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths {tuple(widths)} and blocks {tuple(blocks)} must have one entry for each level")
         self.stride, self.strength = 2 ** len(widths), strength
         self.trunk = Trunk(1, widths, blocks, conditions)
         self.detail = Detail(widths[0], detail, self.trunk.frame.coefficients)

@@ -136,8 +136,6 @@ class LadderVAE(nn.Module):
         latents: int = 4,
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths {tuple(widths)} and blocks {tuple(blocks)} must have one entry for each level")
         self.stride = 2 ** len(widths)
         self.trunk = Trunk(channels, widths, blocks)
         self.ladder = Ladder(channels, widths, ladder_width, latents)

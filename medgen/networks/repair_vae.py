@@ -58,8 +58,6 @@ class RepairVAE(nn.Module):
         latents: int = 4,
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"widths {tuple(widths)} and blocks {tuple(blocks)} must have one entry for each level")
         if latents > 4:
             raise ValueError(f"latents must be at most 4, not {latents}: a cell of 2x2x2 voxels of noise has no more to give")
         self.stride, self.channels, self.latents = 2 ** len(widths), channels, latents

@@ -34,12 +34,16 @@ class Trunk(nn.Module):
         widths: channels at 1/2, 1/4, 1/8 ... of the resolution.
         blocks: residual blocks of each of these levels, in the encoder and again in the decoder.
         conditions: channels that tell how the image was made; they scale the first features, so that the rule above holds.
+
+    Raises ValueError where widths and blocks are of different lengths.
     """
 
     weight: Tensor
 
     def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int], conditions: int = 0) -> None:
         super().__init__()
+        if len(widths) != len(blocks):
+            raise ValueError(f"widths {tuple(widths)} and blocks {tuple(blocks)} must have one entry for each level")
         scale = 1.0 / math.sqrt(2 * sum(blocks))
         pairs = list(pairwise(widths))
         self.frame = DCTFrame(channels)
