@@ -105,3 +105,18 @@ def test_evaluate_wrong_use(scan: Path, tmp_path: Path) -> None:
     code, _, err = call("evaluate", scan, "--reference", tmp_path / "absent")
     assert code == 2 and "absent" in err
     assert call("evaluate", scan, "--reference", scan, "--data-range", "0")[0] == 2
+
+
+def test_settings_are_shown_chosen_and_checked(scan: Path, tmp_path: Path) -> None:
+    code, out, _ = call("info", "mr_enhance_gan")
+    assert code == 0 and "--set strength=0.5: " in out and "--set project=true: " in out
+    for wrong, message in [("strenght=1", "it has: strength"), ("strength=2", "from 0 to 1, not 2"), ("strength", "NAME=VALUE")]:
+        code, _, err = call("run", "mr_enhance_gan", scan, "-o", tmp_path / "out", "--set", wrong)
+        assert code == 2 and message in err and len(err.strip().splitlines()) == 1
+    code, out, err = call("run", "mr_enhance_gan", scan, "-o", tmp_path / "out", "--device", "cpu", "--set", "spacing=1.5",
+                          "--set", "project=False", "--set", "thickness=None")  # fmt: skip
+    assert code == 0, err
+    (sidecar,) = (tmp_path / "out").glob("*.json")
+    told = json.loads(sidecar.read_text())
+    assert told["parameters"]["project"] is False and told["parameters"]["thickness"] is None
+    assert told["report"]["data_consistency_percent"].keys() == {"network", "written"}

@@ -16,6 +16,7 @@ from torch import Tensor
 from medgen.bundles import Bundle
 from medgen.evaluation.likeness import features, score
 from medgen.scans import Scan
+from medgen.scans.dicom_header import numbers
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,22 @@ class Restored:
 def prepare(bundle: Bundle, scan: Scan, mask: Scan | None = None) -> dict[str, Any]:
     """Return the data of a scan as the network wants it: "image" is (C, X, Y, Z), the other keys are the bundle's."""
     image = scan.image.clone()
-    thickness = scan.slices[0].get("SliceThickness") if scan.slices else None
+    thickness = _thickness(scan)
     if thickness:
-        image.meta["slice_thickness"] = float(thickness)
+        image.meta["slice_thickness"] = thickness
     data: dict[str, Any] = {"image": image}
     if mask is not None:
         data["mask"] = mask.image.clone()
     return dict(bundle.get("normalisation")(data))
+
+
+def _thickness(scan: Scan) -> float | None:
+    """Return the slice thickness in mm that DICOM headers tell, if it is one."""
+    try:
+        (value,) = numbers(scan.slices[0], "SliceThickness") if scan.slices else (0.0,)
+    except ValueError:  # a word, or several
+        return None
+    return value if 0 < value < float("inf") else None
 
 
 def apply(

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from medgen.batch.apply import prepare, seconds_a_voxel
 from medgen.batch.convert import convert
-from medgen.batch.run import Options, outputs, run
+from medgen.batch.run import Options, one_line, outputs, run
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Found, ScanError, read
 
@@ -36,11 +36,11 @@ def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Op
     for case in cases:
         try:
             scan = read(case, permissive=options.permissive)
-        except ScanError as error:
-            console.print(f"would fail: {error}")
+            voxels, need = inferer.cost(prepare(bundle, scan)["image"].shape[1:], bundle.network, bundle.channels)
+        except (ScanError, ValueError, RuntimeError) as error:
+            console.print(f"would fail: {one_line(case, error)}")
             failed += 1
             continue
-        voxels, need = inferer.cost(prepare(bundle, scan)["image"].shape[1:], bundle.network, bundle.channels)
         took = voxels * each
         seconds, memory = seconds + took, max(memory, need)
         shape = "x".join(map(str, scan.image.shape[1:]))

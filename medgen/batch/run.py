@@ -114,7 +114,7 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
                     memory=options.memory,
                 )  # fmt: skip
             except (ScanError, ValueError, RuntimeError, MemoryError) as error:
-                failed = Result(case, error=_one_line(case, error))
+                failed = Result(case, error=one_line(case, error))
                 if written is not None:
                     yield written.result()
                     written = None
@@ -132,7 +132,8 @@ def _done(bundle: Bundle, case: Case, options: Options) -> bool:
     return all(path.exists() for path in outputs(bundle, case, options).values())
 
 
-def _one_line(case: Case, error: Exception) -> str:
+def one_line(case: Case, error: Exception) -> str:
+    """Return what went wrong with a case in one line."""
     if isinstance(error, ScanError):
         return str(error)
     if str(error).startswith("applying transform") and error.__cause__ is not None:  # MONAI's wrapping of what went wrong

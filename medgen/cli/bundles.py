@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -41,7 +42,7 @@ def info(bundle: str) -> None:
     for key, value in [("bundle", bundle), ("folder", root), *((k, metadata.get(k, "")) for k in keys)]:
         print(f"{key + ':':16}{value}")
     for name, about in metadata.get("settings", {}).items():
-        print(f"--set {name}={about['default']}: {about['help']}")
+        print(f"--set {name}={json.dumps(about['default'])}: {about['help']}")
 
 
 @app.command()
@@ -90,15 +91,14 @@ def run(
 
 def _settings(given: list[str]) -> dict[str, Any]:
     """Return NAME=VALUE texts as a dictionary, values as JSON where they are."""
-    import json
-
     chosen: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
         if not sign:
             raise fail(f"--set wants NAME=VALUE, not {text}")
+        word = {"none": "null"}.get(value.lower(), value.lower())  # as Python writes them
         try:
-            chosen[name] = json.loads(value)
+            chosen[name] = json.loads(word)
         except ValueError:
             chosen[name] = value
     return chosen

@@ -139,3 +139,18 @@ def test_a_missing_mask_stops_the_run_by_name(bundle: Bundle, tmp_path: Path) ->
     save(tmp_path / "masks/a_mask.nii.gz", np.ones((21, 18, 10), np.uint8))
     with pytest.raises(ScanError, match="no mask named b"):
         list(run(bundle, find([tmp_path / "in"]).cases, Options(tmp_path / "out", mask=tmp_path / "masks")))
+
+
+@pytest.mark.parametrize(("told", "thickness"), [("4.5", 4.5), ("", None), ("0", None), ("-1", None)])
+def test_the_headers_slice_thickness_is_taken_where_it_is_one(told: str, thickness: float | None) -> None:
+    from dataclasses import replace
+
+    from medgen.batch.apply import _thickness
+    from medgen.scans import read
+
+    folder = Path(__file__).resolve().parents[2] / "sample_data" / "ct_lung_dicom"
+    scan = read(find([folder]).cases[0])
+    first = scan.slices[0].copy()
+    first.SliceThickness = told
+    assert _thickness(replace(scan, slices=(first, *scan.slices[1:]))) == thickness
+    assert _thickness(replace(scan, slices=())) is None
