@@ -107,8 +107,9 @@ def itk(path: Path) -> None:
 def found(what: bytes | str) -> list[str]:
     """Return the canaries in text or bytes, those of DICOM by their keyword."""
     text = what if isinstance(what, bytes) else what.encode("utf-8", "surrogateescape")
+    # the digits of a date may stand in a UID by chance
     stems = "|".join(re.escape(stem) for stem in (UIDS, TIMES)).encode()
-    words = re.findall(rb"cnry\w{0,6}|(?:" + stems + rb")[\d.]*|" + DATES.encode() + rb"\d{3}|093Y", text, re.IGNORECASE)
+    words = re.findall(rb"cnry\w{0,6}|(?:" + stems + rb")[\d.]*|(?<![\d.])" + DATES.encode() + rb"\d{3}|093Y", text, re.IGNORECASE)
     return sorted({_named(word.decode()) for word in words})
 
 
