@@ -8,22 +8,16 @@ from torch.nn import functional as F
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))): no norm, so that nothing depends on the window; He start, the branch scaled by `scale`.
+    """x + conv(relu(conv(x))): no bias and no norm, so that scaling the input scales the output; the branch starts at `scale`."""
 
-    Without `bias`, scaling the input scales the output.
-    """
-
-    def __init__(self, channels: int, scale: float, bias: bool = False) -> None:
+    def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
-        self.first = nn.Conv3d(channels, channels, 3, padding=1, bias=bias)
-        self.second = nn.Conv3d(channels, channels, 3, padding=1, bias=bias)
+        self.first = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
+        self.second = nn.Conv3d(channels, channels, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
         nn.init.kaiming_normal_(self.second.weight, nonlinearity="relu")
         with torch.no_grad():
             self.second.weight.mul_(scale)
-            for layer in (self.first, self.second):
-                if layer.bias is not None:
-                    layer.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.relu(self.first(x)))
@@ -34,10 +28,3 @@ def space_to_depth(x: Tensor) -> Tensor:
     b, c, *sides = x.shape
     x = x.reshape(b, c, sides[0] // 2, 2, sides[1] // 2, 2, sides[2] // 2, 2)
     return x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, 8 * c, *(n // 2 for n in sides))
-
-
-def depth_to_space(x: Tensor) -> Tensor:
-    """Return (B, C/8, 2X, 2Y, 2Z), the inverse of `space_to_depth`."""
-    b, c, *sides = x.shape
-    x = x.reshape(b, c // 8, 2, 2, 2, *sides)
-    return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, c // 8, *(2 * n for n in sides))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,14 +52,13 @@ class Enhancer(nn.Module):
         strength: float = 0.0,
     ) -> None:
         super().__init__()
-        self.stride, self.strength = 2 ** len(widths), strength
+        self.strength = strength
         self.trunk = Trunk(1, widths, blocks, conditions)
+        self.stride = self.trunk.stride
         self.detail = Detail(widths[0], detail, self.trunk.frame.coefficients)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image (B, 1, X, Y, Z)."""
-        if not torch.jit.is_tracing() and any(n % self.stride for n in x.shape[2:]):
-            raise ValueError(f"the sides of the input, {tuple(x.shape[2:])}, must be multiples of {self.stride}")
         image, features = self.trunk(x[:, :1], x[:, 1:])
         if self.strength:
             image = image + self.strength * self.trunk.frame.synthesis(self.detail(features[0]).float() / 8)

@@ -45,6 +45,34 @@ class Latents(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
+    def _add_scale(self, channels: int, widths: Sequence[int], width: int, start: float) -> None:
+        """Add what takes the trunk's features to each level, and the scale of the likelihood, `start` at first."""
+        self.condition = nn.ModuleList(nn.Conv3d(w, width, 1) for w in widths)
+        self.scale_mix = nn.Conv3d(width, width, 3, padding=1)
+        self.scale = nn.ConvTranspose3d(width, channels, 2, stride=2)
+        nn.init.zeros_(self.scale.weight)
+        nn.init.constant_(self.scale.bias, math.log(start - FLOOR))  # type: ignore[arg-type]
+
+    def _log_scale(self, finest: Tensor) -> Tensor:
+        """Return the log of the likelihood's standard deviation, of what the finest level is told."""
+        log_scale = self.scale(F.relu(self.scale_mix(F.relu(finest)))).float()
+        return (log_scale.clamp(-8, 1).exp() + FLOOR).log()
+
+    def deviation(self, told: Sequence[Tensor], log_scale: Tensor, samples: int, seed: int) -> Tensor:
+        """Return the standard deviation of x given y by the law of total variance.
+
+        The likelihood's variance plus the variance of the residuals decoded from `samples` draws of the latents (which
+        has no meaning for one sample and is then left out).
+        """
+        generator = torch.Generator(log_scale.device).manual_seed(seed)
+        first, second = (torch.zeros_like(log_scale) for _ in range(2))
+        for _ in range(samples):
+            residual, _ = self.draw(told, None, generator)
+            first += residual
+            second += residual**2
+        spread = (second - first**2 / samples) / max(samples - 1, 1)
+        return ((2 * log_scale).exp() + spread.clamp_min(0)).sqrt()
+
     def _pyramid(self, x: Tensor, first: nn.Module, down: nn.ModuleList) -> list[Tensor]:
         levels = [F.relu(first(x))]
         for layer in down:
@@ -96,11 +124,7 @@ class Ladder(Latents):
         super().__init__(channels, len(widths), width, latents)
         self.noise = nn.Conv3d(3 * channels, width, 2, stride=2)
         self.noise_down = nn.ModuleList(nn.Conv3d(width, width, 2, stride=2) for _ in range(len(widths) - 1))
-        self.condition = nn.ModuleList(nn.Conv3d(w, width, 1) for w in widths)
-        self.scale_mix = nn.Conv3d(width, width, 3, padding=1)
-        self.scale = nn.ConvTranspose3d(width, channels, 2, stride=2)
-        nn.init.zeros_(self.scale.weight)
-        nn.init.constant_(self.scale.bias, math.log(0.03 - FLOOR))  # type: ignore[arg-type]
+        self._add_scale(channels, widths, width, start=0.03)
 
     def condition_on(self, y: Tensor, mean: Tensor, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Return what y tells each level, finest first, and the log of the likelihood's standard deviation."""
@@ -108,8 +132,7 @@ class Ladder(Latents):
         level = F.avg_pool3d(removed.square(), 5, stride=1, padding=2, count_include_pad=False).add(1e-8).log() / 2 + 3
         noise = self._pyramid(torch.cat([y, removed.abs(), level], 1), self.noise, self.noise_down)
         told = [condition(f) + n for condition, f, n in zip(self.condition, features, noise)]
-        log_scale = self.scale(F.relu(self.scale_mix(F.relu(told[0])))).float()
-        return told, (log_scale.clamp(-8, 1).exp() + FLOOR).log()
+        return told, self._log_scale(told[0])
 
 
 class LadderVAE(nn.Module):
@@ -136,13 +159,12 @@ class LadderVAE(nn.Module):
         latents: int = 4,
     ) -> None:
         super().__init__()
-        self.stride = 2 ** len(widths)
         self.trunk = Trunk(channels, widths, blocks)
+        self.stride = self.trunk.stride
         self.ladder = Ladder(channels, widths, ladder_width, latents)
 
     def forward(self, y: Tensor, target: Tensor | None = None) -> Tensor | LadderTerms:
         """Return E[x|y] of shape (B, C, X, Y, Z); with a target (training), the terms of the ELBO."""
-        self._check(y)
         mean, features = self.trunk(y)
         if target is None:
             return mean
@@ -151,25 +173,9 @@ class LadderVAE(nn.Module):
         residual, kl = self.ladder.draw(told, target - kept, None)
         return LadderTerms(mean, residual, log_scale, kl / y.numel())
 
-    def _check(self, y: Tensor) -> None:
-        if not torch.jit.is_tracing() and any(n % self.stride for n in y.shape[2:]):
-            raise ValueError(f"the sides of the input, {tuple(y.shape[2:])}, must be multiples of {self.stride}")
-
     @torch.no_grad()
     def uncertainty(self, y: Tensor, samples: int = 8, seed: int = 0) -> Tensor:
-        """Return the standard deviation of x given y, (B, C, X, Y, Z), in the units of y.
-
-        The law of total variance: the likelihood's variance plus the variance of the residuals decoded from `samples`
-        draws of the latents (which has no meaning for one sample and is then left out).
-        """
-        self._check(y)
+        """Return the standard deviation of x given y, (B, C, X, Y, Z), in the units of y; see `Latents.deviation`."""
         mean, features = self.trunk(y)
         told, log_scale = self.ladder.condition_on(y, mean, features)
-        generator = torch.Generator(y.device).manual_seed(seed)
-        first, second = (torch.zeros_like(y, dtype=torch.float32) for _ in range(2))
-        for _ in range(samples):
-            residual, _ = self.ladder.draw(told, None, generator)
-            first += residual
-            second += residual**2
-        spread = (second - first**2 / samples) / max(samples - 1, 1)
-        return ((2 * log_scale).exp() + spread.clamp_min(0)).sqrt()
+        return self.ladder.deviation(told, log_scale, samples, seed)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from medgen.networks.ladder_vae import FLOOR, LadderTerms, Latents
+from medgen.networks.ladder_vae import LadderTerms, Latents
 from medgen.networks.trunk import Trunk
 
 
@@ -18,17 +16,12 @@ class Fills(Latents):
 
     def __init__(self, channels: int, widths: Sequence[int], width: int, latents: int) -> None:
         super().__init__(channels, len(widths), width, latents)
-        self.condition = nn.ModuleList(nn.Conv3d(w, width, 1) for w in widths)
-        self.scale_mix = nn.Conv3d(width, width, 3, padding=1)
-        self.scale = nn.ConvTranspose3d(width, channels, 2, stride=2)
-        nn.init.zeros_(self.scale.weight)
-        nn.init.constant_(self.scale.bias, math.log(0.1 - FLOOR))  # type: ignore[arg-type]
+        self._add_scale(channels, widths, width, start=0.1)
 
     def condition_on(self, features: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Return what the features tell each level, finest first, and the log of the likelihood's standard deviation."""
         told = [condition(f) for condition, f in zip(self.condition, features)]
-        log_scale = self.scale(F.relu(self.scale_mix(F.relu(told[0])))).float()
-        return told, (log_scale.clamp(-8, 1).exp() + FLOOR).log()
+        return told, self._log_scale(told[0])
 
 
 class RepairVAE(nn.Module):
@@ -60,8 +53,9 @@ class RepairVAE(nn.Module):
         super().__init__()
         if latents > 4:
             raise ValueError(f"latents must be at most 4, not {latents}: a cell of 2x2x2 voxels of noise has no more to give")
-        self.stride, self.channels, self.latents = 2 ** len(widths), channels, latents
+        self.channels, self.latents = channels, latents
         self.trunk = Trunk(channels, widths, blocks, conditions=1)
+        self.stride = self.trunk.stride
         self.ladder = Fills(channels, widths, ladder_width, latents)
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> Tensor | LadderTerms:
@@ -79,8 +73,6 @@ class RepairVAE(nn.Module):
         return mean + mask * residual
 
     def _mean(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        if not torch.jit.is_tracing() and any(n % self.stride for n in x.shape[2:]):
-            raise ValueError(f"the sides of the input, {tuple(x.shape[2:])}, must be multiples of {self.stride}")
         image, mask = x[:, : self.channels].float(), x[:, self.channels :].float()
         mean, features = self.trunk(image, mask)
         return torch.where(mask > 0, mean, image), mask, features
@@ -98,10 +90,8 @@ class RepairVAE(nn.Module):
     def uncertainty(self, x: Tensor, samples: int = 8, seed: int = 0) -> Tensor:
         """Return the standard deviation of the truth given x, (B, C, X, Y, Z), in the units of x; 0 outside the hole.
 
-        The law of total variance: the likelihood's variance plus that of `samples` fills.
+        See `Latents.deviation`; the draws are fills.
         """
         _, mask, features = self._mean(x[:, : self.channels + 1])
         told, log_scale = self.ladder.condition_on(features)
-        generator = torch.Generator(x.device).manual_seed(seed)
-        draws = torch.stack([self.ladder.draw(told, None, generator)[0] for _ in range(samples)])
-        return mask * ((2 * log_scale).exp() + draws.var(0, correction=min(1, samples - 1))).sqrt()
+        return mask * self.ladder.deviation(told, log_scale, samples, seed)

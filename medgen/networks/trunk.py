@@ -44,6 +44,7 @@ class Trunk(nn.Module):
         super().__init__()
         if len(widths) != len(blocks):
             raise ValueError(f"widths {tuple(widths)} and blocks {tuple(blocks)} must have one entry for each level")
+        self.stride = 2 ** len(widths)
         scale = 1.0 / math.sqrt(2 * sum(blocks))
         pairs = list(pairwise(widths))
         self.frame = DCTFrame(channels)
@@ -76,7 +77,12 @@ class Trunk(nn.Module):
             self.told = nn.Sequential(nn.Conv3d(8 * conditions, 32, 1), nn.ReLU(), last)
 
     def forward(self, y: Tensor, told: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
-        """Return the mean, in float32, and the features of every level, finest first; `told` are the conditions."""
+        """Return the mean, in float32, and the features of every level, finest first; `told` are the conditions.
+
+        Raises ValueError where a side of y is no multiple of `stride`.
+        """
+        if not torch.jit.is_tracing() and any(n % self.stride for n in y.shape[2:]):
+            raise ValueError(f"the sides of the input, {tuple(y.shape[2:])}, must be multiples of {self.stride}")
         c = self.frame.analysis(y)
         x = c * self.weight
         x = self.stem(torch.cat([x, x.abs()], 1))

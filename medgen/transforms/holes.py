@@ -11,7 +11,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 from numpy.random import RandomState
 
-from medgen.transforms.degrade import smooth_field
+from medgen.transforms.degrade import gaussian_noise, smooth_field
 from medgen.transforms.fill import smooth_fill
 
 Shape = tuple[int, ...]
@@ -160,6 +160,6 @@ class RandHolesd(Randomizable, MapTransform):
             hole = random_hole(image, self.R, self.spacing)
             out[self.label] = torch.from_numpy(np.stack([image, hole.astype(np.float32)]))
             if self.R.uniform() < self.prob_noise:
-                image = image + np.float32(self.R.uniform(0, self.sigma)) * self.R.standard_normal(image.shape).astype(np.float32)
+                image = gaussian_noise(image, self.R.uniform(0, self.sigma), self.R)
             out[key] = torch.from_numpy(hole_input(image, hole, self.spacing))
         return out

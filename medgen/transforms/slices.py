@@ -18,9 +18,8 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, RandomizableTransform
 from scipy.ndimage import gaussian_filter1d
 
-from medgen.transforms.degrade import rician_noise
+from medgen.transforms.degrade import gaussian_noise, rician_noise
 
-CHANNELS = 4  #: image, slice spacing, slice thickness, place between slices
 LENGTHS = ((1.0, 3.0), (10.0, 30.0))  #: variance and correlation length in voxels of the image's parts: edges, and slopes
 NOISE = 1e-3  #: variance of the slices' noise, of the image's variance
 
@@ -70,8 +69,8 @@ class RandThickSlicesd(RandomizableTransform, MapTransform):
     """Acquire a sharp image (1, X, Y, Z) in thick slices along Z, and bring it back to its grid: (4, X, Y, Z).
 
     The slice spacing is drawn from `factor` (whole numbers in half of the cases), the ratio of thickness to it from
-    `thickness`, the profile either where `profile` does not name one; a blur in the plane with `prob_blur`, Rician noise of the slices (or Gaussian, for images
-    with values below 0) with `prob_noise`. The channels are those of `ThinSlicesd`.
+    `thickness`, the profile either where `profile` does not name one; a blur in the plane with `prob_blur`, Rician noise
+    of the slices (or Gaussian, for images with values below 0) with `prob_noise`. The channels are those of `ThinSlicesd`.
     """
 
     def __init__(
@@ -112,8 +111,7 @@ class RandThickSlicesd(RandomizableTransform, MapTransform):
             thick = image @ matrix.T
             if self.R.uniform() < self.prob_noise:
                 sigma = float(np.exp(self.R.uniform(*np.log(self.sigma))))
-                noisy = sigma * self.R.standard_normal(thick.shape).astype(np.float32)
-                thick = rician_noise(thick, sigma, self.R) if self.rician else thick + noisy
+                thick = (rician_noise if self.rician else gaussian_noise)(thick, sigma, self.R)
             fine = thick @ kriging(matrix).T.astype(np.float32)
             told = acquisition(image.shape, spacing, thickness, first)
             out[key] = torch.from_numpy(np.concatenate([fine[None], told]).astype(np.float32))
@@ -170,7 +168,7 @@ class ThinSlicesd(MapTransform):
             moved[:3, axis] /= step
             moved[:3, 3] -= first * moved[:3, axis]
             turned = torch.from_numpy(np.concatenate([fine[None], told]))
-            result = MetaTensor(turned, affine=torch.from_numpy(moved), meta=dict(image.meta))
+            result = MetaTensor(turned, meta=dict(image.meta))
             result.affine = torch.from_numpy(moved)
             result.applied_operations = image.applied_operations
             out[key] = result

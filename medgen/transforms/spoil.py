@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, RandomizableTransform
 from numpy.random import RandomState
 
+from medgen.transforms.degrade import rician_noise
 from medgen.transforms.holes import blob
 
 Fault = Callable[[np.ndarray, RandomState], np.ndarray]
@@ -47,8 +48,7 @@ def spike(plane: np.ndarray, rng: RandomState) -> np.ndarray:
 
 def noise(plane: np.ndarray, rng: RandomState) -> np.ndarray:
     """Add Rician noise of 10 to 30 % of the slice's maximum."""
-    real, imaginary = rng.uniform(0.1, 0.3) * plane.max() * rng.standard_normal((2, *plane.shape))
-    return np.hypot(plane + real, imaginary)
+    return rician_noise(plane, rng.uniform(0.1, 0.3) * float(plane.max()), rng)
 
 
 def motion(plane: np.ndarray, rng: RandomState) -> np.ndarray:
