@@ -120,6 +120,11 @@ class Bundle:
         """Channels of the network's input."""
         return int(self.metadata["network_data_format"]["inputs"]["image"]["num_channels"])
 
+    @property
+    def modality(self) -> str:
+        """What the bundle was trained on: "CT", "MR", or "" where its metadata do not say."""
+        return str(self.metadata["network_data_format"]["inputs"]["image"].get("modality", ""))
+
     @cached_property
     def _parser(self) -> ConfigParser:
         from monai.bundle import ConfigParser

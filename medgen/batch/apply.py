@@ -94,9 +94,8 @@ def compare(bundle: Bundle, scan: Scan) -> tuple[dict[str, Any], tuple[str, ...]
     """Return how unlike the bundle's training a scan is, for the sidecar, and a warning where it is."""
     known = bundle.metadata.get("likeness")
     warnings: list[str] = []
-    trained = bundle.metadata["network_data_format"]["inputs"]["image"].get("modality", "")
-    if scan.modality in ("CT", "MR") and trained in ("CT", "MR") and scan.modality != trained:
-        warnings.append(f"is {scan.modality}, and the bundle was trained on {trained}: the result means nothing")
+    if {scan.modality, bundle.modality} == {"CT", "MR"}:
+        warnings.append(f"is {scan.modality}, and the bundle was trained on {bundle.modality}: the result means nothing")
     if known is None:
         return {}, tuple(warnings)
     value, odd = score(features(np.asarray(scan.image[0]), scan.spacing, known["scale"]), known)

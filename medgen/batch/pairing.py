@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medgen.scans import Case, Scan, ScanError, find
+from medgen.scans import Case, Scan, ScanError, find, read
 
 
 def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], list[str]]:
@@ -62,3 +62,12 @@ def masks_of(path: Path, cases: list[Case]) -> dict[str, Case]:
             raise ScanError(path, f"holds no mask named {case.name}", "name masks like their scans (a, a_mask)")
         masks[case.name] = min(named, key=lambda mask: len(mask.name))
     return masks
+
+
+def read_mask(mask: Case | None, scan: Scan, *, permissive: bool = False) -> Scan | None:
+    """Read the mask of a scan, if it has one. Raises `ScanError` where it lies on another grid."""
+    if mask is None:
+        return None
+    found = read(mask, permissive=permissive)
+    same_grid(mask, found, scan)
+    return found

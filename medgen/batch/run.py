@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from medgen.batch.apply import Restored, apply
-from medgen.batch.pairing import masks_of, same_grid
+from medgen.batch.pairing import masks_of, read_mask
 from medgen.batch.sidecar import describe, versions, write_json
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, ScanError, read, write_nifti
@@ -88,11 +88,7 @@ def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]
 
     def load(case: Case) -> tuple[Scan, Scan | None]:
         scan = read(case, permissive=options.permissive)
-        if case.name not in masks:
-            return scan, None
-        mask = read(masks[case.name], permissive=options.permissive)
-        same_grid(masks[case.name], mask, scan)
-        return scan, mask
+        return scan, read_mask(masks.get(case.name), scan, permissive=options.permissive)
 
     todo = [case for case in cases if options.overwrite or not _done(bundle, case, options)]
     for case in cases:

@@ -17,7 +17,7 @@ from rich.table import Table
 from medgen.batch import tables
 from medgen.batch.apply import apply
 from medgen.batch.evaluate import save
-from medgen.batch.pairing import masks_of, same_grid
+from medgen.batch.pairing import masks_of, read_mask
 from medgen.batch.quality import Row
 from medgen.batch.run import Options, run
 from medgen.bundles import Bundle
@@ -52,7 +52,7 @@ def speed(
             scan = read(case)
             seconds = time.perf_counter() - started
             rows.append({"case": case.name, "shape": "x".join(map(str, scan.image.shape[1:])), "read_seconds": seconds,
-                         **_time(bundle, scan, _mask(masks.get(case.name), scan), repeats)})  # fmt: skip
+                         **_time(bundle, scan, read_mask(masks.get(case.name), scan), repeats)})  # fmt: skip
         except (ScanError, ValueError, RuntimeError, MemoryError) as error:
             failures.append(str(error) if isinstance(error, ScanError) else f"{case.files[0]}: {error}".splitlines()[0])
     whole = _throughput(bundle, [case for case in cases if any(row["case"] == case.name for row in rows)], mask) if rows else {}
@@ -115,14 +115,6 @@ def _throughput(bundle: Bundle, cases: list[Case], mask: Path | None) -> dict[st
         seconds = time.perf_counter() - started
     done = sum(result.error is None for result in results)
     return {"scans": done, "seconds": seconds, "scans_per_hour": 3600 * done / seconds}
-
-
-def _mask(case: Case | None, scan: Scan) -> Scan | None:
-    if case is None:
-        return None
-    mask = read(case)
-    same_grid(case, mask, scan)
-    return mask
 
 
 def _reset_peak() -> int | None:

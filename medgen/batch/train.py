@@ -19,7 +19,7 @@ from rich.table import Table
 from medgen.batch.cohort import Cohort, excluded_rows, gather, report
 from medgen.batch.sidecar import versions, write_json
 from medgen.batch.split import RULE, divide, rows, subjects
-from medgen.bundles import WEIGHTS, BundleError, choose_device, read_metadata
+from medgen.bundles import WEIGHTS, Bundle, BundleError, choose_device, read_metadata
 from medgen.scans import find, read, write_nifti
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ def prepare(options: Options, console: Console) -> tuple[dict[str, Any], bool]:
 
     Writes cohort.json and split.json to the output folder, and DICOM series as NIfTI to its folder scans.
     """
-    metadata = read_metadata(options.root)
+    modality = Bundle(options.root).modality
     about = {"data": str(options.data.resolve()), "seed": options.seed, "validation": options.validation,
              "subjects": options.subjects and str(options.subjects.resolve()), "permissive": options.permissive,
              "keep_outliers": options.keep_outliers}  # fmt: skip
@@ -82,7 +82,6 @@ def prepare(options: Options, console: Console) -> tuple[dict[str, Any], bool]:
             raise BundleError(f"{gone[0]}: is not there any more, but in {path}; put it back, or choose another -o")
         console.print(f"split of {path} taken again", markup=False)
     else:
-        modality = metadata["network_data_format"]["inputs"]["image"]["modality"]
         cohort = gather(find(options.data), modality, permissive=options.permissive, keep_outliers=options.keep_outliers)
         write_json(options.output / "cohort.json", report(cohort))
         _print_excluded(cohort, console)

@@ -102,7 +102,7 @@ def agreement(
     from medgen.batch.agreement import agreement as agree
 
     _exist(before, after)
-    protocol = _protocol(None, None, None, None, None, False, subject)
+    protocol = _protocol(subject=subject)
     raise typer.Exit(1 if agree(before, after, protocol, output, console()) else 0)
 
 
@@ -121,7 +121,7 @@ def safety(
     from medgen.batch.safety import safety as check
 
     _exist(after, before, lesions)
-    protocol = _protocol(None, None, None, None, slice_axis, False, None)
+    protocol = _protocol(slice_axis=slice_axis)
     raise typer.Exit(1 if check(after, before, lesions, output, protocol, console()) else 0)
 
 
@@ -161,8 +161,8 @@ def _exist(*paths: Path | None) -> None:
 
 
 def _protocol(
-    mask: Path | None, labels: Path | None, background: int | None, data_range: float | None, slice_axis: int | None,
-    hu: bool, subject: str | None,
+    mask: Path | None = None, labels: Path | None = None, background: int | None = None, data_range: float | None = None,
+    slice_axis: int | None = None, hu: bool = False, subject: str | None = None,
 ) -> Protocol:  # fmt: skip
     import re
 

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +10,7 @@ from typer.testing import CliRunner
 from medgen.batch.search import _grid, read_space
 from medgen.bundles import BundleError, open_bundle
 from medgen.cli import app
-from tests.batch.tiny import ARGUMENTS, BUNDLE, bundle, scans
+from tests.batch.tiny import ARGUMENTS, BUNDLE, bundle, kill_once_there, scans
 
 SPACE = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "train#loss#power": [1.0, 0.5]}
 
@@ -48,13 +44,7 @@ def search(small: Path, output: Path, count: int, sampler: str) -> list[dict]:
 
 def test_a_killed_search_goes_on_and_tries_the_same(small: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "medgen.cli", *arguments(small, tmp_path / "killed", 2, "bayesian")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    limit = time.monotonic() + 300
-    while not (tmp_path / "killed/search/trial1/train.json").exists() and time.monotonic() < limit:
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_once_there(command, tmp_path / "killed/search/trial1/train.json")
     assert search(small, tmp_path / "killed", 2, "bayesian") == search(small, tmp_path / "whole", 2, "bayesian")
     results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("killed", "whole")]
     assert results[0]["value"] == results[1]["value"] and results[0]["settings"] == results[1]["settings"]

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nibabel as nib
@@ -18,7 +14,7 @@ from typer.testing import CliRunner
 from medgen.batch.train import Options, configure, schedules
 from medgen.bundles import BundleError, load_weights, open_bundle
 from medgen.cli import app
-from tests.batch.tiny import ARGUMENTS, BUNDLE, ball, bundle, mr_series, save, scans
+from tests.batch.tiny import ARGUMENTS, BUNDLE, ball, bundle, kill_once_there, mr_series, save, scans
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +83,7 @@ def test_curves_and_pictures_are_in_tensorboard(tuned: Path) -> None:
 def test_a_killed_training_ends_in_the_same_weights(small: Path, tuned: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "medgen.cli", "train", small / BUNDLE, "--data", small / "data", "-o", tmp_path / "out",
                "--device", "cpu", *ARGUMENTS, "--schedule", "cosine"]  # fmt: skip
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, start_new_session=True)
-    limit = time.monotonic() + 300
-    while not (tmp_path / "out/state/checkpoint_epoch=1.pt").exists() and time.monotonic() < limit:
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_once_there(command, tmp_path / "out/state/checkpoint_epoch=1.pt")
     assert not (tmp_path / "out/result.json").exists()
     code, out, err = train(small, tmp_path / "out", "--schedule", "cosine")
     assert code == 0, err

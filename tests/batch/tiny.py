@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -68,3 +73,14 @@ def bundle(folder: Path) -> Path:
             config["weights_sha256"] = hashlib.sha256((root / "models/model.pt").read_bytes()).hexdigest()
         path.write_text(json.dumps(config))
     return root
+
+
+def kill_once_there(command: Sequence[object], path: Path) -> None:
+    """Run a command, and kill it and its workers as soon as it has made `path`."""
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, start_new_session=True)
+    limit = time.monotonic() + 300
+    while not path.exists() and time.monotonic() < limit:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -142,7 +142,7 @@ def main() -> None:
     options = parser.parse_args()
     bundles = {f"medgen {s:g}": open_bundle(options.bundle, settings={"strength": s}) for s in options.strengths}
     first = next(iter(bundles.values()))
-    is_ct = first.metadata["network_data_format"]["inputs"]["image"]["modality"] == "CT"
+    is_ct = first.modality == "CT"
     profile, span = ("box", 2000.0) if is_ct else ("gaussian", 1.0)
     for bundle in bundles.values():
         bundle.settings["profile"] = profile

@@ -43,7 +43,7 @@ def main() -> None:
     to_input = np.linalg.inv(scan.image.affine.numpy()) @ restored.grid.image.affine.numpy()
     shape = restored.images[""].shape
     before = affine_transform(np.asarray(scan.image[0]), to_input[:3, :3], to_input[:3, 3], output_shape=shape, order=1, mode="nearest")
-    is_ct = bundle.metadata["network_data_format"]["inputs"]["image"]["modality"] == "CT"
+    is_ct = bundle.modality == "CT"
     low, high = (-160.0, 240.0) if is_ct else (0.0, float(np.percentile(before[before > 0], 99.5)))
     images = {"input": before, "output": restored.images[""], "difference": restored.images[""] - before}
     span = (high - low) / 4

@@ -244,7 +244,7 @@ def main() -> None:
     medgen = Medgen(options.bundle, options.weights) if not options.find else Medgen.__new__(Medgen)
     if options.find:
         medgen.bundle = open_bundle(options.bundle)
-    ct = medgen.bundle.metadata["network_data_format"]["inputs"]["image"]["modality"] == "CT"
+    ct = medgen.bundle.modality == "CT"
     cases = (case for number, case in enumerate(load(options.data, ct)) if number % (options.limit or 1) == 0)
     if options.find:
         found(cases, medgen, options.repeats, options.seed)
