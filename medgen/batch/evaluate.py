@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medgen.batch import tables
-from medgen.batch.pairing import pair, same_grid
+from medgen.batch.pairing import is_map, pair, same_grid
 from medgen.batch.protocol import Protocol, Regions, slice_axis
 from medgen.batch.quality import ALONE, PAIRED, SHARED, Row, measure_alone, measure_pair
 from medgen.evaluation.statistics import summarise
@@ -34,7 +34,8 @@ def evaluate(
     if reference is None:
         cases, errors, _ = find(candidate)
         failures = [str(error) for error in errors] + regions.failures
-        rows = _each(cases, failures, lambda case: alone(case, regions))
+        images = [case for case in cases if len(cases) == 1 or not is_map(case)]
+        rows = _each(images, failures, lambda case: alone(case, regions))
     else:
         rows, failures = against(candidate, reference, regions)
     definitions = SHARED | (ALONE if reference is None else PAIRED)
