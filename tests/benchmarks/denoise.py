@@ -29,6 +29,7 @@ from medgen.evaluation.statistics import summarise
 from medgen.scans import find, read
 from medgen.transforms.degrade import rician_noise
 from tests.benchmarks.rician_vst import RicianVST
+from tests.benchmarks.worst import Worst
 
 CONTRASTS = ("T1POST", "FLAIR", "T2", "T1")
 SIGMAS = (0.35, 0.45, 0.55, 0.65, 0.75, 0.9, 1.1, 1.3, 1.6)  #: the Gaussian filter gets the best of these for each case
@@ -55,7 +56,7 @@ def load(folder: Path, box: tuple[int, int, int] | None) -> list[dict[str, Any]]
         contrast = next((c for c in CONTRASTS if f"_{c}" in case.name), "T1")
         spacing = "x".join(f"{v:.2g}" for v in scan.spacing)
         group = f"{contrast} head 2 mm" if "IXI" in case.name else f"{contrast} brain 1 mm" if "MNI" in case.name or "cstar" in case.name else f"{contrast} other"
-        cases.append({"name": case.name, "group": group, "spacing": spacing, "mm": scan.spacing, "image": image, "mask": mask})
+        cases.append({"name": case.name, "group": group, "spacing": spacing, "mm": scan.spacing, "affine": scan.image.affine.numpy(), "image": image, "mask": mask})
     return cases
 
 
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="whole heads instead of a box")
     parser.add_argument("--methods", nargs="*", default=["gaussian", "nlm", "bm4d"], help="others to compare with")
     parser.add_argument("--limit", type=int, default=None, help="the first N scans only")
+    parser.add_argument("--failure", type=Path, help="draw the failure case here")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     cases = load(options.data, None if options.full else tuple(options.box))[: options.limit]
@@ -120,6 +122,7 @@ def main() -> None:
     medgen(cases[0]["image"])  # warm
     others = methods(options.methods)
     rows: list[dict[str, Any]] = []
+    worst = Worst()
     for number, case in enumerate(cases):
         truth, mask = case["image"].astype(np.float32), case["mask"]
         clean = psnr(medgen(truth), truth, 1.0, mask)
@@ -135,6 +138,10 @@ def main() -> None:
             for name, (image, seconds) in images.items():
                 row = {"case": case["name"], "group": case["group"], "level": level, "method": name, "seconds": seconds}
                 rows.append({**row, "psnr": psnr(image, truth, 1.0, mask), "ssim": ssim(image, truth, 1.0, mask)})
+            gains = {row["method"]: row["psnr"] for row in rows[-len(images):]}
+            best = max((name for name in gains if name != "medgen"), key=gains.__getitem__)
+            shown = {"truth": truth, "noisy": noisy, best: images[best][0], "medgen": images["medgen"][0]}
+            worst.offer(gains["medgen"] - gains[best], f"{case['name']}, {level:g} %", shown, case["affine"], (0, 1))
             deviation = medgen.uncertainty(noisy)[mask]
             error = np.abs(images["medgen"][0] - truth)[mask]
             rows[-len(images) + 1] |= {
@@ -144,6 +151,7 @@ def main() -> None:
             print(f"{case['name']} {case['spacing']} mm, {level:g} %: " + ", ".join(
                 f"{r['method']} {r['psnr']:.2f} dB {r['ssim']:.3f}" for r in rows[-len(images):]), flush=True)  # fmt: skip
     report(rows, list(others))
+    worst.write(options.failure)
     if options.output:
         options.output.write_text(json.dumps(rows, indent=1) + "\n")
 

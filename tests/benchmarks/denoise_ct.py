@@ -31,6 +31,7 @@ from medgen.scans import Scan
 from medgen.transforms.degrade import projection_noise
 from tests.benchmarks.denoise import SIGMAS, report
 from tests.benchmarks.enhance import TISSUES, load_ct
+from tests.benchmarks.worst import Worst
 
 SPAN = 2000.0
 Denoise = Callable[[np.ndarray, float, np.ndarray, np.ndarray], np.ndarray]
@@ -88,10 +89,12 @@ def main() -> None:
     parser.add_argument("--bundle", default="ct_denoise_vae")
     parser.add_argument("--photons", type=float, nargs="+", default=[3e4, 1e4, 3e3])
     parser.add_argument("--slices", type=int, default=12)
+    parser.add_argument("--failure", type=Path, help="draw the failure case here")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     bundle, others = open_bundle(options.bundle), methods()
     rows: list[dict[str, Any]] = []
+    worst = Worst()
     for case in load_ct(options.data):
         middle = max(case["image"].shape[2] // 2 - options.slices // 2, 0)
         whole = case["image"][..., middle : middle + options.slices]
@@ -105,6 +108,11 @@ def main() -> None:
             for name, function in {"medgen": lambda n, *_: medgen(bundle, n)[""], **others}.items():
                 started = time.perf_counter()
                 images[name] = (np.asarray(function(noisy, sigma, truth, mask), dtype=np.float32), time.perf_counter() - started)
+            gains = {name: psnr(image, truth, SPAN, mask) for name, (image, _) in images.items()}
+            best = max(others, key=gains.__getitem__)
+            worst.offer(gains["medgen"] - gains[best], f"{case['name']}, {photons:g} photons",
+                        {"truth": truth, "noisy": noisy, best: images[best][0], "medgen": images["medgen"][0]},
+                        np.diag([*case["mm"], 1.0]), (-160, 240))  # fmt: skip
             for name, (image, seconds) in images.items():
                 shifts = {t: float((image - truth)[(truth >= a) & (truth <= b)].mean()) for t, (a, b) in TISSUES.items()
                           if ((truth >= a) & (truth <= b)).sum() > 500}  # fmt: skip
@@ -116,6 +124,7 @@ def main() -> None:
                 f"{r['method']} {r['psnr']:.2f} dB {r['ssim']:.3f}" for r in rows[-len(images):])
                 + f"; uncertainty: Spearman {spearman:.2f}, 90 % interval covers {covered:.1%}", flush=True)  # fmt: skip
     report(rows, list(others), "photons")
+    worst.write(options.failure)
     for name in ("noisy", *others, "medgen"):
         found = {t: [r["shifts"][t] for r in rows if r["method"] == name and t in r["shifts"]] for t in TISSUES}
         print(f"{name}: mean HU error (largest) " + ", ".join(f"{t} {np.mean(v):+.1f} ({max(map(abs, v)):.1f})" for t, v in found.items() if v))

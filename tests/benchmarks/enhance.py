@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from medgen.evaluation.statistics import summarise
 from medgen.scans import Scan, ScanError, find, read
 from medgen.transforms.slices import kriging, slice_matrix
 from tests.benchmarks.denoise import load
+from tests.benchmarks.worst import Worst
 
 TISSUES = {"air": (-1100, -900), "fat": (-130, -60), "soft": (0, 100), "bone": (200, 1500)}  #: HU of the truth
 
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0, help="per cent of the robust maximum, or of 2000 HU")
     parser.add_argument("--box", type=int, nargs=3, default=[112, 112, 96], help="voxels in the middle of each head (MR)")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--failure", type=Path, help="draw the failure case here")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     bundles = {f"medgen {s:g}": open_bundle(options.bundle, settings={"strength": s}) for s in options.strengths}
@@ -147,7 +150,7 @@ def main() -> None:
     for bundle in bundles.values():
         bundle.settings["profile"] = profile
     rows: list[dict[str, Any]] = []
-    patches = Patches()
+    patches, worst = Patches(), Worst()
     for case in (load_ct(options.data) if is_ct else load(options.data, tuple(options.box)))[: options.limit]:
         for factor in options.factors:
             made = acquire(case, factor, profile, options.noise / 100 * span)
@@ -155,11 +158,13 @@ def main() -> None:
                 continue
             truth, mask, thick, mm = made
             patches.add("truth", (truth + 1024) / 2048 if is_ct else truth)
-            row: dict[str, Any] = {"name": case["name"], "group": case["group"], "factor": factor}
+            images = {"truth": truth}
+            row: dict[str, Any] = {"name": case["name"], "subject": re.sub(r"_(T1POST|T1|T2|FLAIR).*", "", case["name"]), "group": case["group"], "factor": factor}
             for name, method in methods(bundles, factor, mm, profile).items():
                 started = time.perf_counter()
                 result = method(thick)
                 seconds = time.perf_counter() - started
+                images.setdefault(name if name in ("linear", "cubic", "kriging") else "medgen", result)
                 patches.add(name, (result + 1024) / 2048 if is_ct else result)
                 row[name] = {"psnr": psnr(result, truth, span, mask), "ssim": ssim(result, truth, span, mask),
                              "seconds": seconds}  # fmt: skip
@@ -168,8 +173,13 @@ def main() -> None:
                         inside = (truth >= low) & (truth <= high)
                         row[name][tissue] = float((result - truth)[inside].mean()) if inside.any() else float("nan")
             rows.append(row)
+            gain = row[next(iter(bundles))]["psnr"] - row["cubic"]["psnr"]
+            images = {title: images[title] for title in ("truth", "cubic", "kriging", "medgen")}
+            worst.offer(gain, f"{case['name']}, factor {factor}", images, np.diag([*mm[:2], mm[2] / factor, 1.0]),
+                        (-160, 240) if is_ct else (0, 1))  # fmt: skip
             print(case["name"][:28].ljust(28), factor, *(f"{k} {v['psnr']:.2f}/{v['ssim']:.3f}" for k, v in row.items() if isinstance(v, dict)), flush=True)
     report(rows, is_ct)
+    worst.write(options.failure)
     print("Frechet distance to the truth: " + ", ".join(f"{name} {value:.2f}" for name, value in patches.distances().items()))
     if options.output:
         options.output.write_text(json.dumps(rows, indent=1))
@@ -185,8 +195,9 @@ def report(rows: list[dict[str, Any]], is_ct: bool) -> None:
         print(f"| {factor} | {len(some)} | " + " | ".join(cells) + " |")
     for name in names:
         for metric in ("psnr", "ssim"):
-            s = summarise([row[name][metric] - row["cubic"][metric] for row in rows])
-            print(f"{name} - cubic, {metric}: {s['mean']:.3f} [{s['low']:.3f}, {s['high']:.3f}], n={s['n']}, "
+            s = summarise([row[name][metric] - row["cubic"][metric] for row in rows], subjects=[row["subject"] for row in rows])
+            between = "" if s["low"] is None else f" [{s['low']:.3f}, {s['high']:.3f}]"
+            print(f"{name} - cubic, {metric}: {s['mean']:.3f}{between}, n={s['n']} subjects, {len(rows)} cases, "
                   f"above in {sum(r[name][metric] > r['cubic'][metric] for r in rows)}")  # fmt: skip
         if is_ct:
             print("  mean HU error: " + ", ".join(f"{t} {np.nanmean([r[name][t] for r in rows]):+.1f} (largest {np.nanmax(np.abs([r[name][t] for r in rows])):.1f})" for t in TISSUES))

@@ -1,6 +1,6 @@
 """Repair of held-out scans against what a user would pick instead, all in one run:
 
-    python -m tests.benchmarks.repair --data DIR [--bundle mr_repair_vae] [--weights model.pt] [-o results.json]
+    python -m tests.benchmarks.repair --data DIR [--bundle mr_repair_vae] [--weights model.pt] [--failure worst.png] [-o results.json]
     python -m tests.benchmarks.repair --data DIR --find [--bundle mr_repair_vae]
 
 DIR holds brain_t1/, brain_multicontrast/ and mr_other/, or ct/, of scans that nothing was trained on. Holes: 1, 2, 3 and 5
@@ -35,6 +35,7 @@ from medgen.scans import find, read
 from medgen.transforms.fill import smooth_fill
 from medgen.transforms.holes import blob, slab
 from medgen.transforms.spoil import FAULTS, spoil
+from tests.benchmarks.worst import Worst
 
 SLICES, DIAMETERS = (1, 2, 3, 5), (8, 16, 24, 40)
 WINDOW, INNER = 52, 36  #: voxels of a missing slice that biharmonic inpainting is given, and that all are measured on
@@ -137,7 +138,7 @@ class Medgen:
         return back(mean + deviation) - back(mean)
 
 
-def compare(cases: Iterator[dict[str, Any]], medgen: Medgen, seed: int, skip_large: bool) -> list[dict[str, Any]]:
+def compare(cases: Iterator[dict[str, Any]], medgen: Medgen, seed: int, skip_large: bool, worst: Worst) -> list[dict[str, Any]]:
     rows = []
     for number, case in enumerate(cases):
         image, span = case["image"], case["range"]
@@ -166,6 +167,10 @@ def compare(cases: Iterator[dict[str, Any]], medgen: Medgen, seed: int, skip_lar
                 error = np.abs(mine - image)[measured]
                 row["covered"] = float((error <= 1.645 * deviation).mean())
                 row["spearman"] = float(spearmanr(deviation, error).statistic)
+            low = -160 / span if image.min() < -500 else 0.0
+            shown = {"truth": truth, "hole": emptied[where] / span, "biharmonic": filled["biharmonic"], "medgen": filled["medgen"]}
+            gain = row["medgen"] - max(row["linear"], row["biharmonic"])
+            worst.offer(gain, f"{case['name']}, {kind}", shown, np.asarray(case["affine"]), (low, low + 0.2 if low else 1.0))
             rows.append(row)
             print(f"{case['name']} {kind}: " + ", ".join(f"{n} {row[n]:.2f}" for n in filled) + f" ({seconds:.1f} s)", flush=True)
     return rows
@@ -239,6 +244,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="no holes that biharmonic inpainting takes half a minute for")
     parser.add_argument("--limit", type=int, default=None, help="every so manieth scan only")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--failure", type=Path, help="draw the failure case here")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     medgen = Medgen(options.bundle, options.weights) if not options.find else Medgen.__new__(Medgen)
@@ -249,8 +255,10 @@ def main() -> None:
     if options.find:
         found(cases, medgen, options.repeats, options.seed)
         return
-    rows = compare(cases, medgen, options.seed, options.quick)
+    worst = Worst()
+    rows = compare(cases, medgen, options.seed, options.quick, worst)
     report(rows)
+    worst.write(options.failure)
     if options.output:
         options.output.write_text(json.dumps(rows, indent=1) + "\n")
 
