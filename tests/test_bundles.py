@@ -170,7 +170,8 @@ def test_evaluation_runs_from_elsewhere(name: str, scans: Path, tmp_path: Path) 
                  "--output_dir", str(tmp_path / "out"), "--device", "$torch.device('cpu')", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     metrics = dict(line.split(",") for line in (tmp_path / "out/metrics.csv").read_text().split())
-    assert float(metrics["psnr"]) > 20 and 0 < float(metrics["mae"]) < 0.1
+    least = 15 if "repair" in name else 20  # a repair is measured inside its holes alone
+    assert float(metrics["psnr"]) > least and 0 < float(metrics["mae"]) < 0.1
 
 
 @each_bundle
