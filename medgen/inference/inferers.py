@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import Any
 
@@ -30,10 +31,37 @@ FLIPS: dict[int, list[tuple[int, ...]]] = {
 
 
 def bf16_is_fast(device: torch.device) -> bool:
-    """Say whether `device` multiplies bfloat16 in hardware: a CUDA GPU since Ampere, a CPU with AVX512-BF16 or AMX."""
+    """Say whether bfloat16 pays on `device`: on a CUDA GPU since Ampere, on a CPU that has it where it proves quicker.
+
+    A CPU with AMX convolves 4 times as quickly in bfloat16 as in float32, an AMD Zen 4 1.7 times, an Intel Xeon whose AMX a
+    virtual machine hides 0.6 times; no flag tells the last two apart.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported() and _speedup_of_bf16() > 1.1
+
+
+@cache
+@torch.inference_mode()
+def _speedup_of_bf16() -> float:
+    """Time a convolution in float32 and in bfloat16 on one core, in turns (0.2 s), and return the ratio of the best times.
+
+    By the time that the thread is at work, so that other processes do not matter.
+    """
+    seconds: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
+    image, weight = torch.ones(1, 64, 24, 24, 24), torch.ones(64, 64, 3, 3, 3)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(4):
+            for dtype, found in seconds.items():
+                x, w = (t.to(dtype, memory_format=torch.channels_last_3d) for t in (image, weight))
+                started = time.thread_time()
+                torch.nn.functional.conv3d(x, w, padding=1)
+                found.append(time.thread_time() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return min(seconds[torch.float32]) / min(seconds[torch.bfloat16])
 
 
 class AutocastInferer(Inferer):

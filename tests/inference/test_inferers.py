@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from medgen.inference import inferers
 from medgen.inference.inferers import HaloInferer, _pad, bf16_is_fast
 
 
@@ -189,3 +190,15 @@ def test_flips_are_1_2_4_or_8() -> None:
 
 def test_bf16_is_fast_answers_for_a_device_it_does_not_know() -> None:
     assert bf16_is_fast(torch.device("meta")) is False
+
+
+def test_bf16_is_fast_only_where_it_proves_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
+    cpu = torch.device("cpu")
+    assert inferers._speedup_of_bf16() > 0.05 and torch.get_num_threads() == threads
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    for speedup, fast in ((4.0, True), (1.7, True), (0.6, False)):
+        monkeypatch.setattr(inferers, "_speedup_of_bf16", lambda speedup=speedup: speedup)
+        assert bf16_is_fast(cpu) is fast
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert bf16_is_fast(cpu) is False
