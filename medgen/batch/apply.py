@@ -101,7 +101,7 @@ def compare(bundle: Bundle, scan: Scan) -> tuple[dict[str, Any], tuple[str, ...]
     value, odd = score(features(np.asarray(scan.image[0]), scan.spacing, known["scale"]), known)
     if value > known["limit"]:
         warnings.append(
-            f"is unlike the scans that the bundle was trained on (score {value:.1f}, limit {known['limit']:.1f}; "
+            f"is unlike the scans that the bundle was trained on (score {value:.3g}, limit {known['limit']:.3g}; "
             f"most in: {odd}); compare the result with the input before you use it"
         )
     return {"unlike_training": {"score": round(value, 3), "limit": known["limit"], "most_in": odd}}, tuple(warnings)
@@ -112,7 +112,7 @@ def _grid(scan: Scan, made: MetaTensor) -> Scan:
     affine = torch.as_tensor(made.affine, dtype=torch.float64)
     if made.shape[1:] == scan.image.shape[1:] and torch.allclose(affine, scan.image.affine.to(torch.float64), atol=1e-5):
         return scan
-    return replace(scan, image=MetaTensor(torch.as_tensor(made).float(), affine=affine))
+    return replace(scan, image=MetaTensor(made.as_tensor().float(), affine=affine))
 
 
 def seconds_a_voxel(bundle: Bundle, *, uncertainty: bool = False, samples: int = 8, side: int = 96) -> float:
