@@ -18,7 +18,7 @@ from medgen.scans.dicom_header import Instance, modality_of, open_instance, text
 from medgen.scans.dicom_headers import headers
 from medgen.scans.dicom_parsing import parsing, silent
 from medgen.scans.dicom_pixels import BOMB, RATIO, check_kind, declared, pixels
-from medgen.scans.dicom_rescale import Convert, converters
+from medgen.scans.dicom_rescale import Convert, check_alike, converters
 from medgen.scans.dicom_volumes import APART, series, volumes
 from medgen.scans.scan import Reading, Scan, ScanError
 
@@ -105,6 +105,8 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
         places += [(stack[i], (t, z)) for z, i in enumerate(order)]
     ordered = [frame for frame, _ in places]
     convert, units = converters(ordered, reading)
+    for stack in stacks:
+        check_alike(stack, reading)
     _check_concatenation(ordered)
     _check_bomb(folder, ordered)
     rows, columns = ordered[0].size

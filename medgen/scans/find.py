@@ -20,6 +20,7 @@ SUFFIXES = {
     ".nii": "nifti", ".nii.gz": "nifti", ".hdr": "nifti", ".mgz": "nifti", ".mgh": "nifti",
     ".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha", ".dcm": "dicom",
 }  # fmt: skip
+META = b"\2\0\0\0UL\4\0"  #: how the file meta information begins (PS3.10 7.1): a slice whose mark is damaged is not passed over
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,14 @@ def find(paths: Path | Sequence[Path], *, four_d: bool = False) -> Found:
 
 
 def kind_of(path: Path) -> str | None:
-    """Return the kind of a file by its suffix (of DICOM, .dcm) or the DICM mark, or None."""
+    """Return the kind of a file by its suffix (of DICOM, .dcm), the DICM mark or what follows it, or None."""
     name = path.name.lower()
     for suffix, kind in SUFFIXES.items():
         if name.endswith(suffix):
             return kind
     with path.open("rb") as file:
-        return "dicom" if file.read(132)[128:] == b"DICM" else None
+        head = file.read(140)
+    return "dicom" if head[128:132] == b"DICM" or head[132:] == META else None
 
 
 def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[str]]:

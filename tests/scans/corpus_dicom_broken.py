@@ -42,6 +42,13 @@ def no_preamble(folder: Path, syntax: str, meta: bool) -> None:
         path.write_bytes(content[start:])
 
 
+def damaged_mark(folder: Path) -> None:
+    """Damage the DICM mark of the last slice, in a folder whose files have no suffix: it must not be passed over."""
+    file = save_series(series(), folder, names=["A", "B", "C", "D", "E"])[-1]
+    content = file.read_bytes()
+    file.write_bytes(content[:128] + b"DYCM" + content[132:])
+
+
 def named_syntax(uid: str) -> Maker:
     """Name another transfer syntax than the pixels have."""
 
@@ -139,6 +146,7 @@ ENTRIES: dict[str, Entry] = {
     "no preamble": Entry(lambda folder: no_preamble(folder, ExplicitVRLittleEndian, True), RIGHT),
     "no preamble nor meta, implicit": Entry(lambda folder: no_preamble(folder, ImplicitVRLittleEndian, False), RIGHT),
     "no preamble nor meta, explicit": Entry(lambda folder: no_preamble(folder, ExplicitVRLittleEndian, False), RIGHT),
+    "a damaged mark, no suffix": Entry(damaged_mark, REST, "not a readable DICOM file"),
     "unknown transfer syntax": Entry(named_syntax("1.2.3.4.5"), refused="transfer syntax is unknown"),
     "video": Entry(named_syntax("1.2.840.10008.1.2.4.102"), refused="not supported|cannot be decoded"),
     "named RLE, but not": Entry(named_syntax(RLELossless), refused="not of the transfer syntax"),

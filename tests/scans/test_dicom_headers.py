@@ -31,7 +31,7 @@ FRAMES: dict[str, dict[float, tuple[int, ...]]] = {
     **dict.fromkeys((*corpus.DIFFER, "magnitude and phase"), EVEN_AND_ODD),
     "several files": {0.0: (1, 2, 3, 4, 5), 500.0: (1, 2, 3, 4, 5)},
     "concatenation": {0.0: (1, 2, 3, 1, 2)},
-    **dict.fromkeys(("Siemens mosaic", "Siemens mosaic, slices falling", "UIH grid"), {0.0: ()}),
+    **{name: {0.0: ()} for name in ("Siemens mosaic", "Siemens mosaic, slices falling", "UIH grid")},
     "Siemens mosaics": {0.0: (), 500.0: ()},
 }  # fmt: skip
 
