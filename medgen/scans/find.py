@@ -32,6 +32,7 @@ class Case:
     kind: str  #: "dicom", "nifti", "nrrd" or "mha"
     parts: Mapping[Path, tuple[int, ...]] | None = field(default=None, hash=False)  #: of multi-frame DICOM: by file, the frames
     headers: tuple[Instance, ...] = field(default=(), compare=False, repr=False)  #: of DICOM, parsed once
+    notes: tuple[str, ...] = field(default=(), compare=False)  #: of DICOM, what lies beside it that reading warns of
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the headers, which are parsed again where the case goes."""
@@ -103,7 +104,7 @@ def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[
             cases.append(Case(_safe(re.sub(r"(\.nii)?\.\w+$", "", file.name, flags=re.IGNORECASE)), (file,), kind))
     groups, skipped = group(dicom, four_d)
     names = _dicom_names(groups)
-    cases += [Case(name, one.files, "dicom", one.parts, one.headers) for name, one in zip(names, groups)]
+    cases += [Case(name, one.files, "dicom", one.parts, one.headers, one.notes) for name, one in zip(names, groups)]
     return cases, errors, skipped
 
 

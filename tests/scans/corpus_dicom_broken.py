@@ -18,10 +18,23 @@ from pydicom.uid import (
 )
 
 from tests.scans.corpus import Entry, Truth
-from tests.scans.dicom_changes import AFFINE, RIGHT, Maker, each, one, same, written
+from tests.scans.dicom_changes import AFFINE, RIGHT, Maker, each, one, renewed, same, written
 from tests.scans.phantoms import save_series, series
 
 REST = (Truth(AFFINE, (4, 6, 4)),)  #: what is left without the last slice
+
+HIGHER = AFFINE.copy()
+HIGHER[:3, 3] += 2 * AFFINE[:3, 2]
+#: What splits a slice off, and how it is told.
+SPLIT: dict[str, tuple[dict[str, object], str]] = {
+    "orientation": ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "ImageOrientationPatient"),
+    "series": ({"SeriesInstanceUID": "1.2.3"}, "SeriesInstanceUID"),
+    "study": ({"StudyInstanceUID": "1.2.3"}, "StudyInstanceUID"),
+    "frame of reference": ({"FrameOfReferenceUID": "1.2.3"}, "FrameOfReferenceUID"),
+    "patient": ({"PatientID": "ID-4712"}, "PatientID"),
+    "image type": ({"ImageType": ["ORIGINAL", "PRIMARY", "AXIAM"]}, "ImageType"),
+    "echo time": ({"EchoTime": 7}, "EchoTime"),
+}
 
 
 def last(content: bytes | int, syntax: str = ExplicitVRLittleEndian) -> Maker:
@@ -139,7 +152,15 @@ ENTRIES: dict[str, Entry] = {
     "text": Entry(last(b"this is no DICOM at all\n" * 50), REST, "not a readable DICOM file"),
     "noise": Entry(last(b"\x1f\x8b" + b"\0\xff" * 4000), REST, "not a readable DICOM file"),
     "cut in the preamble": Entry(last(100), REST, "not a readable DICOM"),
-    "cut in the header": Entry(last(700), REST, "not a readable DICOM|no |only slice"),
+    "cut in the header": Entry(last(700), REST, "not a readable DICOM|no |only slice", warns="may lack slices"),
+    **{f"the last slice alone has another {name}": Entry(
+        written(one(4, **values)), REST, "only slice", warns="may lack slices: one that continues it differs in " + told)
+       for name, (values, told) in SPLIT.items()},
+    "the first 2 of 7 slices have another series number": Entry(
+        written(lambda s: [*renewed(s[:2], SeriesNumber=9), *s[2:]], shape=(4, 6, 7)),
+        (Truth(AFFINE, (4, 6, 2)), Truth(HIGHER, (4, 6, 5))), warns="differs in SeriesNumber"),
+    "a class that is no UID, without rows": Entry(
+        written(one(4, SOPClassUID="1.2.x", Rows="absent")), REST, "no Rows or Columns", warns="may lack slices"),
     "cut in the pixels": Entry(last(-10), refused="cut short"),
     "RLE cut in the pixels": Entry(last(-30, RLELossless), refused="cut short"),
     "deflated, cut": Entry(last(-30, DeflatedExplicitVRLittleEndian), refused="cut short|not a readable|no pixels"),
