@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "other spacing": (one(PixelSpacing=[2, 1.1]), "differ in PixelSpacing"),
     "other frame of reference": (one(FrameOfReferenceUID=generate_uid()), "only slice|missing"),
     "no Columns": (one(Columns="absent"), "no Rows or Columns"),
-    "frames of words": (each(NumberOfFrames=b"many"), "not a readable DICOM file"),
+    "frames of words": (each(NumberOfFrames=b"many"), "NumberOfFrames is not a whole number"),
     "RGB": (rgb, "RGB"),
     "PALETTE": (each(PhotometricInterpretation="PALETTE COLOR"), "PALETTE COLOR"),
     "no photometric": (each(PhotometricInterpretation="absent"), "of unknown kind"),

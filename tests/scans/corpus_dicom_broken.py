@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -60,6 +61,17 @@ def damaged_mark(folder: Path) -> None:
     file = save_series(series(), folder, names=["A", "B", "C", "D", "E"])[-1]
     content = file.read_bytes()
     file.write_bytes(content[:128] + b"DYCM" + content[132:])
+
+
+def damaged_vr(keyword: str) -> Maker:
+    """Damage the VR of a number of 16 bits in the last slice, so that it swallows what follows."""
+
+    def make(folder: Path) -> None:
+        file = save_series(series(), folder)[-1]
+        element = Tag(keyword).group.to_bytes(2, "little") + Tag(keyword).element.to_bytes(2, "little")
+        file.write_bytes(file.read_bytes().replace(element + b"US", element + b"UC"))
+
+    return make
 
 
 def named_syntax(uid: str) -> Maker:
@@ -168,6 +180,8 @@ ENTRIES: dict[str, Entry] = {
     "no preamble nor meta, implicit": Entry(lambda folder: no_preamble(folder, ImplicitVRLittleEndian, False), RIGHT),
     "no preamble nor meta, explicit": Entry(lambda folder: no_preamble(folder, ExplicitVRLittleEndian, False), RIGHT),
     "a damaged mark, no suffix": Entry(damaged_mark, REST, "not a readable DICOM file"),
+    "damaged Rows": Entry(damaged_vr("Rows"), REST, "Rows is not a whole number", warns="may lack slices"),
+    "damaged SamplesPerPixel": Entry(damaged_vr("SamplesPerPixel"), REST, "is not a|only slice|no |of unknown kind", warns="may lack slices"),
     "unknown transfer syntax": Entry(named_syntax("1.2.3.4.5"), refused="transfer syntax is unknown"),
     "video": Entry(named_syntax("1.2.840.10008.1.2.4.102"), refused="not supported|cannot be decoded"),
     "named RLE, but not": Entry(named_syntax(RLELossless), refused="not of the transfer syntax"),
