@@ -17,10 +17,10 @@ from tests.scans import corpus_dicom_frames as corpus
 from tests.scans.corpus import Truth
 from tests.scans.derived import assert_comes_back, write
 from tests.scans.dicom_lint import dciodvfy, lint
-from tests.scans.phantoms import enhanced, save_series, series
+from tests.scans.phantoms import SECRETS, enhanced, save_series, series
 from tests.scans.test_corpus import fits
 
-#: Inputs of the corpus, and by their volumes (by what is added to the phantom's values) the frame of each slice, where it is one of many.
+#: Inputs of the corpus; by what is added to the values of a volume, the frame of each of its slices, none of a mosaic.
 SHUFFLED = tuple(corpus.SHUFFLED.index(z) + 1 for z in range(5))
 ONE = {0.0: SHUFFLED}
 EVEN_AND_ODD = {0.0: (2, 4, 6, 8, 10), 500.0: (1, 3, 5, 7, 9)}
@@ -191,8 +191,6 @@ def test_flags_stay_and_synthetic_images_say_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["CT, shared groups", "echoes", "Siemens mosaic"])
 def test_without_the_patient_nothing_of_it_is_left(name: str, tmp_path: Path) -> None:
-    from tests.scans.phantoms import SECRETS
-
     pytest.importorskip("dicomanonymizer", reason="pip install medgen[dicom]")
     _, scan = scans_of(name, tmp_path / "in")[0]
     clean = Deidentifier().scan(scan)
