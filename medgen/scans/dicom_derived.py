@@ -89,10 +89,10 @@ def describe(
         ds.SyntheticData = "YES"
     sources = [source for source in sources if all(value(source, keyword) for keyword in REFERENCE)]
     if sources:
-        ds.SourceImageSequence = [_reference(source, SOURCE_IMAGE) for source in sources]
+        ds.SourceImageSequence = [_source_image(frames) for frames in _by_instance(sources)]
         same = Dataset()
         same.SeriesInstanceUID = sources[0].SeriesInstanceUID
-        same.ReferencedInstanceSequence = [_reference(source) for source in sources]
+        same.ReferencedInstanceSequence = [_reference(frames[0]) for frames in _by_instance(sources)]
         ds.ReferencedSeriesSequence = [same]
     own = Dataset()
     own.PurposeOfReferenceCodeSequence = [coded(SYNTHESIZING if synthetic else PROCESSING)]
@@ -131,10 +131,26 @@ def _equipment(series: Dataset | None) -> list[Dataset]:
     return items + ([maker] if maker.get("Manufacturer") and not already else [])
 
 
-def _reference(source: Dataset, purpose: Code | None = None) -> Dataset:
+def _by_instance(sources: Sequence[Dataset]) -> list[list[Dataset]]:
+    """Return the headers of each SOP instance: one, or those of its frames."""
+    instances: dict[str, list[Dataset]] = {}
+    for source in sources:
+        instances.setdefault(str(source.SOPInstanceUID), []).append(source)
+    return list(instances.values())
+
+
+def _reference(source: Dataset) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
-    if purpose:
-        item.PurposeOfReferenceCodeSequence = [coded(purpose)]
-        item.SpatialLocationsPreserved = "YES"
+    return item
+
+
+def _source_image(frames: Sequence[Dataset]) -> Dataset:
+    """Return the item of one source instance; it names its frames where these are not all (PS3.3 table 10-3)."""
+    item = _reference(frames[0])
+    numbers = [number for frame in frames if (number := value(frame, "ReferencedFrameNumber"))]
+    if numbers and len(numbers) != value(frames[0], "NumberOfFrames"):
+        item.ReferencedFrameNumber = numbers
+    item.PurposeOfReferenceCodeSequence = [coded(SOURCE_IMAGE)]
+    item.SpatialLocationsPreserved = value(frames[0], "SpatialLocationsPreserved") or "YES"
     return item

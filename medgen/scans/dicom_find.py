@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 from medgen.scans.dicom_frames import Frame, frames_of
 from medgen.scans.dicom_header import Instance, modality_of, open_instance, text, words
 from medgen.scans.dicom_parsing import parsing
-from medgen.scans.dicom_volumes import series, stackable, volumes
+from medgen.scans.dicom_strays import strays
+from medgen.scans.dicom_volumes import Volume, series, stackable, volumes
 from medgen.scans.scan import ScanError
 
 #: What is no volume to read, by modality or by the name of its storage class.
@@ -34,6 +35,7 @@ class Group:
     short: str  #: modality and series number
     parts: Mapping[Path, tuple[int, ...]] | None = None
     headers: tuple[Instance, ...] = ()
+    notes: tuple[str, ...] = ()  #: what reading is to warn of
 
 
 def group(files: Sequence[Path], four_d: bool) -> tuple[list[Group], list[str]]:
@@ -59,11 +61,15 @@ def group(files: Sequence[Path], four_d: bool) -> tuple[list[Group], list[str]]:
         while frames:
             try:
                 frames = _without_captures(frames, skipped)
-                found = [one for same in series(frames) for one in _cases(same, four_d)]
+                found = _groups(frames, four_d)
                 break
             except ScanError as error:  # a value that only now was asked for
                 broken.append(Group((Path(error.path),), ""))
                 frames = [frame for frame in frames if str(frame.instance.path) != error.path]
+    unread = Counter(one.files[0].parent for one in broken)
+    for one in found:
+        if unread[one.files[0].parent]:
+            one.notes += ("may lack slices: a DICOM file beside it cannot be read",)
     found.sort(key=lambda one: (one.files[0].parent, one.short))
     if len(files) > KEEP:
         for one in found:
@@ -71,16 +77,14 @@ def group(files: Sequence[Path], four_d: bool) -> tuple[list[Group], list[str]]:
     return [*found, *broken], skipped
 
 
-def _cases(same: Sequence[Frame], four_d: bool) -> list[Group]:
-    """Return the cases of one series."""
-    stacks = volumes(same)
-    if four_d and stackable(stacks):
-        stacks = [[frame for stack in stacks for frame in stack]]
-    total: dict[Path, int] = defaultdict(int)
-    for frame in same:
-        total[frame.instance.path] += 1
-    cases = []
-    for stack in stacks:
+def _groups(frames: Sequence[Frame], four_d: bool) -> list[Group]:
+    """Return the volumes, or 4D images, of some series."""
+    stacks: list[Volume] = []
+    for same in series(frames):
+        own = volumes(same)
+        stacks += [[frame for stack in own for frame in stack]] if four_d and stackable(own) else own
+    groups = []
+    for stack, note in zip(stacks, strays(stacks)):
         parts: dict[Path, list[int]] = defaultdict(list)
         headers: dict[Path, Instance] = {}
         for frame in stack:
@@ -92,8 +96,8 @@ def _cases(same: Sequence[Frame], four_d: bool) -> list[Group]:
         short = modality_of(first) + (number if number.isdecimal() else "")
         every = not any(frame.many for frame in stack)
         chosen = None if every else {path: tuple(sorted(numbers)) for path, numbers in parts.items()}
-        cases.append(Group(files, short, chosen, tuple(headers[path] for path in files)))
-    return cases
+        groups.append(Group(files, short, chosen, tuple(headers[path] for path in files), (note,) if note else ()))
+    return groups
 
 
 def _no_volume(instance: Instance) -> str:
@@ -108,9 +112,9 @@ def _no_volume(instance: Instance) -> str:
     if "LOCALIZER" in words(instance, "ImageType"):
         return "a localizer"
     if not text(instance, "Rows"):
-        if "Image Storage" in name or not text(instance, "SeriesInstanceUID"):  # so are the classes with pixels called
+        if not name or "Image Storage" in name or not text(instance, "SeriesInstanceUID"):  # so are the classes with pixels called
             raise ScanError(instance.path, "is not a readable DICOM image", "copy or export it again")
-        return f"a DICOM object without pixels ({name.removesuffix(' Storage') or 'unknown'})"
+        return f"a DICOM object without pixels ({name.removesuffix(' Storage')})"
     return ""
 
 

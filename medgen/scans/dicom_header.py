@@ -162,10 +162,13 @@ def numbers(source: Instance | Dataset, keyword: str) -> tuple[float, ...]:
     return tuple(float(value) for value in values) if any(values) else ()
 
 
-def whole(source: Instance | Dataset, keyword: str) -> int:
-    """Return a whole number, 0 where there is none. Raises `ValueError` for what is no whole number."""
-    values = words(source, keyword)
-    return int(values[0]) if values and values[0] else 0
+def whole(instance: Instance, keyword: str) -> int:
+    """Return a whole number, 0 where there is none. Raises `ScanError` for what is no whole number."""
+    values = words(instance, keyword)
+    try:
+        return int(values[0]) if values and values[0] else 0
+    except ValueError:
+        raise ScanError(instance.path, f"its {keyword} is not a whole number", "copy or export it again") from None
 
 
 @lru_cache(64)

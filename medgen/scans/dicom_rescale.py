@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,20 @@ def converters(frames: Sequence[Frame], reading: Reading) -> tuple[list[Convert]
     if units == "arbitrary" and first.text("Modality") == "CT" and not without:
         reading.note("is a CT whose RescaleType is not HU")
     return [_linear(*(rescale or (1.0, 0.0))) for rescale in rescales], units
+
+
+def check_alike(frames: Sequence[Frame], reading: Reading) -> None:
+    """Doubt a volume of which most slices have one rescale and one PixelRepresentation, and some another.
+
+    Where each slice has a rescale of its own, as in PET, there is no such majority. A digit that was damaged in one
+    header would change its values unseen.
+    """
+    told = [(_rescale(frame), frame.text("PixelRepresentation")) for frame in frames]
+    most, count = Counter(told).most_common(1)[0]
+    if len(frames) / 2 < count < len(frames):
+        odd = next(frame for frame, own in zip(frames, told) if own != most)
+        reason = "has another rescale or PixelRepresentation than most other slices"
+        reading.doubt(odd.instance.path, reason, "compare their headers", "each slice is read as it says")
 
 
 def _rescale(frame: Frame) -> tuple[float, float] | None:

@@ -22,6 +22,7 @@ from medgen.scans.scan import Scan, ScanError
 from medgen.scans.whole import whole_file
 
 TISSUE: Code = ("85756007", "SCT", "Tissue")
+DERIVE = "write the image as DICOM first, and read it back"
 EXTRA = "pip install medgen[dicom]"
 
 
@@ -54,7 +55,9 @@ def write_seg(
     if len(like.image) != 1:
         raise ScanError(path, f"its image holds {len(like.image)} volumes", "write a SEG for each of its volumes")
     if not like.slices:
-        raise ScanError(path, "its image has no DICOM headers", "write the image as DICOM first, and read it back")
+        raise ScanError(path, "its image has no DICOM headers", DERIVE)
+    if any("ReferencedFrameNumber" in source or "SpatialLocationsPreserved" in source for source in like.slices):
+        raise ScanError(path, "its image is multi-frame DICOM or a mosaic", DERIVE)
     if tuple(labels.shape) != tuple(like.image.shape[1:]) or labels.shape[2] != len(like.slices):
         raise ScanError(path, f"its shape {labels.shape} is not the input's {tuple(like.image.shape[1:])}", "this is a bug")
     present = {int(value) for value in np.unique(labels)} - {0}

@@ -15,9 +15,10 @@ from monai.data import MetaTensor
 from medgen.scans.dicom_frames import Frame, frames_of
 from medgen.scans.dicom_geometry import geometry
 from medgen.scans.dicom_header import Instance, modality_of, open_instance, text, whole
+from medgen.scans.dicom_headers import headers
 from medgen.scans.dicom_parsing import parsing, silent
 from medgen.scans.dicom_pixels import BOMB, RATIO, check_kind, declared, pixels
-from medgen.scans.dicom_rescale import Convert, converters
+from medgen.scans.dicom_rescale import Convert, check_alike, converters
 from medgen.scans.dicom_volumes import APART, series, volumes
 from medgen.scans.scan import Reading, Scan, ScanError
 
@@ -45,9 +46,9 @@ def read_series(
     missing, unequal or no number, frames without a place, colours, inverted grey, or a CT without rescale.
     """
     reading = reading or Reading()
-    headers = {instance.path: instance for instance in known}
+    parsed = {instance.path: instance for instance in known}
     with parsing():
-        instances = _without_copies([_header(path, headers.get(path)) for path in files], reading)
+        instances = _without_copies([_header(path, parsed.get(path)) for path in files], reading)
         frames: list[Frame] = []
         for instance in instances:
             check_kind(instance, reading)
@@ -104,6 +105,8 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
         places += [(stack[i], (t, z)) for z, i in enumerate(order)]
     ordered = [frame for frame, _ in places]
     convert, units = converters(ordered, reading)
+    for stack in stacks:
+        check_alike(stack, reading)
     _check_concatenation(ordered)
     _check_bomb(folder, ordered)
     rows, columns = ordered[0].size
@@ -115,7 +118,6 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
         raise ScanError(folder, "holds NaN or infinite values", "replace them by numbers first")
     if units == "HU" and low >= 0:
         reading.note("is a CT without any value below 0 HU: air is not -1000, so its values may not be HU")
-    single = not any(frame.many for frame in ordered)
     return Scan(
         image=MetaTensor(torch.from_numpy(volume).permute(0, 3, 2, 1), affine=torch.from_numpy(affine)),
         units=units,
@@ -123,7 +125,7 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
         dtype=np.dtype(np.int16 if whole_numbers and -32768 <= low and high <= 32767 else np.float32),
         source=files[0] if len(files) == 1 else folder,
         sha256=digest,
-        slices=tuple(frame.instance.ds for frame in ordered) if single else (),
+        slices=headers(ordered),
         warnings=tuple(reading.warnings),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from medgen.scans.dicom_header import Instance, numbers, whole, words
+from medgen.scans.dicom_values import as_ds
 from medgen.scans.scan import ScanError
 
 CONVERT = "convert it with dcm2niix"
@@ -64,7 +65,7 @@ def _mosaic(instance: Instance) -> list[tuple[Tile, dict[str, tuple[str, ...]]]]
     step = cross * np.sign(cross @ normal) * gap[0]
     return [
         (Tile(k, k // side * height, k % side * width, height, width),
-         {"ImagePositionPatient": tuple(repr(float(v)) for v in first + k * step)})
+         {"ImagePositionPatient": tuple(as_ds(float(v)) for v in first + k * step)})
         for k in range(int(count[0]))
     ]  # fmt: skip
 

@@ -29,6 +29,7 @@ ENUMERATED: dict[str, frozenset[str]] = {
         "SequenceVariant": "SK MTC SS TRSS SP MP OSP NONE",
         "MRAcquisitionType": "2D 3D",
         "AngioFlag": "Y N",
+        "InPlanePhaseEncodingDirection": "ROW COL",
         "RotationDirection": "CW CC",
         "Laterality": "R L",
         "ImageLaterality": "R L U B",
@@ -36,6 +37,7 @@ ENUMERATED: dict[str, frozenset[str]] = {
         "BurnedInAnnotation": "YES NO",
         "RecognizableVisualFeatures": "YES NO",
         "LossyImageCompression": "00 01",
+        "SpatialLocationsPreserved": "YES NO REORIENTED_ONLY",
         "SyntheticData": "YES NO",
     }.items()
 }

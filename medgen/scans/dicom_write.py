@@ -47,15 +47,13 @@ def write_dicom(
         synthetic: marks Synthetic Data (0008,001C), and leaves out the source's acquisition.
         modality: "CT" or "MR"; by default that of `like`.
 
-    Raises `ScanError` for another modality, a 4D scan, multi-frame DICOM, another shape, NaN, infinite or extreme values, or a folder that
+    Raises `ScanError` for another modality, a 4D scan, another shape, NaN, infinite or extreme values, or a folder that
     cannot be written to.
     """
     modality = modality or like.modality
     if modality not in STORAGE:
         known = modality if modality in OTHERS else "unknown"  # a header can hold any word here
         raise ScanError(folder, f"its modality is {known}, not CT or MR", "write NIfTI instead")
-    if like.modality and not like.slices:  # what tells its modality was DICOM; it must not lose its patient
-        raise ScanError(like.source, "is multi-frame DICOM, whose headers are not carried over yet", "write NIfTI instead")
     if len(like.image) != 1:
         raise ScanError(folder, f"holds {len(like.image)} volumes, and a DICOM series one", "write its volumes one by one")
     if tuple(array.shape) != tuple(like.image.shape[1:]):
@@ -152,6 +150,8 @@ def _add_modality(ds: Dataset, source: Dataset | None, modality: str) -> None:
                     "RepetitionTime": None, "EchoTime": None, "EchoTrainLength": None}  # fmt: skip
         if "IR" in (ds.get("ScanningSequence") or []):
             required["InversionTime"] = None
+        else:
+            ds.pop("InversionTime", None)  # Type 2C
     for keyword, default in required.items():
         if keyword not in ds:
             setattr(ds, keyword, default)

@@ -20,6 +20,7 @@ SUFFIXES = {
     ".nii": "nifti", ".nii.gz": "nifti", ".hdr": "nifti", ".mgz": "nifti", ".mgh": "nifti",
     ".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha", ".dcm": "dicom",
 }  # fmt: skip
+META = b"\2\0\0\0UL\4\0"  #: how the file meta information begins (PS3.10 7.1): a slice whose mark is damaged is not passed over
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Case:
     kind: str  #: "dicom", "nifti", "nrrd" or "mha"
     parts: Mapping[Path, tuple[int, ...]] | None = field(default=None, hash=False)  #: of multi-frame DICOM: by file, the frames
     headers: tuple[Instance, ...] = field(default=(), compare=False, repr=False)  #: of DICOM, parsed once
+    notes: tuple[str, ...] = field(default=(), compare=False)  #: of DICOM, what lies beside it that reading warns of
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the headers, which are parsed again where the case goes."""
@@ -76,13 +78,14 @@ def find(paths: Path | Sequence[Path], *, four_d: bool = False) -> Found:
 
 
 def kind_of(path: Path) -> str | None:
-    """Return the kind of a file by its suffix (of DICOM, .dcm) or the DICM mark, or None."""
+    """Return the kind of a file by its suffix (of DICOM, .dcm), the DICM mark or what follows it, or None."""
     name = path.name.lower()
     for suffix, kind in SUFFIXES.items():
         if name.endswith(suffix):
             return kind
     with path.open("rb") as file:
-        return "dicom" if file.read(132)[128:] == b"DICM" else None
+        head = file.read(140)
+    return "dicom" if head[128:132] == b"DICM" or head[132:] == META else None
 
 
 def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[str]]:
@@ -101,7 +104,7 @@ def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[
             cases.append(Case(_safe(re.sub(r"(\.nii)?\.\w+$", "", file.name, flags=re.IGNORECASE)), (file,), kind))
     groups, skipped = group(dicom, four_d)
     names = _dicom_names(groups)
-    cases += [Case(name, one.files, "dicom", one.parts, one.headers) for name, one in zip(names, groups)]
+    cases += [Case(name, one.files, "dicom", one.parts, one.headers, one.notes) for name, one in zip(names, groups)]
     return cases, errors, skipped
 
 

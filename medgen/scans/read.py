@@ -26,6 +26,8 @@ def read(case: Case | Path, *, permissive: bool = False, four_d: bool = False) -
             raise ScanError(case, f"holds {len(cases)} scans ({names})", "name one of them")
         case = cases[0]
     reading = Reading(permissive, four_d)
+    for note in case.notes:
+        reading.note(note)
     if case.kind == "dicom":
         return read_series(case.files, reading, case.parts, case.headers)
     return read_nifti(case.files[0], reading) if case.kind == "nifti" else read_itk(case.files[0], reading)

@@ -64,7 +64,8 @@ class Scan:
         dtype: what the file stored, after rescale; what is written back.
         source: file or folder.
         sha256: of the input's bytes, files in sorted order.
-        slices: of DICOM, the headers without pixels in the order of Z, for what is derived from them; else empty.
+        slices: of DICOM, the header of each slice without pixels in the order of Z (see `dicom_headers`), of 4D volume after
+            volume, for what is derived from them; else empty.
         warnings: what was repaired, or is accepted though doubtful; without patient data.
         codes: of NIfTI, sform_code and qform_code, which say what space the affine leads to; kept when written.
     """
@@ -90,8 +91,7 @@ class Scan:
         if len(self.image) == 1:
             return [self]
         depth = self.image.shape[-1]
-        whole = len(self.slices) == depth * len(self.image)
         return [
-            replace(self, image=MetaTensor(self.image[t : t + 1]), slices=self.slices[t * depth : (t + 1) * depth] if whole else ())
+            replace(self, image=MetaTensor(self.image[t : t + 1]), slices=self.slices[t * depth : (t + 1) * depth])
             for t in range(len(self.image))
         ]

@@ -29,6 +29,7 @@ from medgen.scans import ScanError, read
 from medgen.scans.dicom_derived import Maker
 from medgen.scans.dicom_seg import Segment, write_seg
 from medgen.scans.dicom_write import write_dicom
+from tests.scans.corpus_dicom_frames import ENTRIES
 from tests.scans.dicom_lint import need
 from tests.scans.phantoms import SECRETS, save_series, series
 
@@ -136,6 +137,23 @@ def test_a_derived_series_comes_back_equal(
     np.testing.assert_array_equal(got.image.numpy(), sent.image.numpy())
     np.testing.assert_array_equal(got.image.affine.numpy(), sent.image.affine.numpy())
     assert [a.to_json() for a in got.slices] == [b.to_json() for b in sent.slices]  # headers too
+
+
+@pytest.mark.parametrize("name", ["CT, rescale of each frame", "MR", "legacy converted MR", "Siemens mosaic"])
+def test_a_series_derived_of_frames_comes_back_equal_beside_its_source(name: str, orthanc: Orthanc, tmp_path: Path) -> None:
+    ENTRIES[name].make(tmp_path / "in")
+    scan = read(tmp_path / "in")
+    write_dicom(tmp_path / "there", scan.image[0].numpy() * 0.5, scan, description="Halved", maker=MAKER)
+    for folder in ("in", "there"):
+        orthanc.inside(send, orthanc.pacs, tmp_path / folder)
+    folders = orthanc.inside(fetch, orthanc.pacs, tmp_path / "back", study=scan.slices[0].StudyInstanceUID)
+    assert sorted(len(list(folder.iterdir())) for folder in folders) == [1, 5]
+    sent = {"in": scan, "there": read(tmp_path / "there")}
+    for folder in folders:
+        got = read(folder)
+        like = sent["in" if len(list(folder.iterdir())) == 1 else "there"]
+        np.testing.assert_array_equal(got.image.numpy(), like.image.numpy())
+        np.testing.assert_array_equal(got.image.affine.numpy(), scan.image.affine.numpy())
 
 
 def test_a_study_is_fetched_with_its_source_and_its_labels(orthanc: Orthanc, tmp_path: Path) -> None:

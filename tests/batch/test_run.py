@@ -9,7 +9,9 @@ import pytest
 
 from medgen.batch.run import Options, outputs, run
 from medgen.bundles import Bundle, open_bundle
-from medgen.scans import ScanError, find
+from medgen.scans import ScanError, find, read
+from tests.scans.dicom_lint import lint
+from tests.scans.phantoms import enhanced, save_series, series
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +156,18 @@ def test_the_headers_slice_thickness_is_taken_where_it_is_one(told: str, thickne
     first.SliceThickness = told
     assert _thickness(replace(scan, slices=(first, *scan.slices[1:]))) == thickness
     assert _thickness(replace(scan, slices=())) is None
+
+
+@pytest.mark.parametrize("deidentify", [False, True])
+def test_multi_frame_dicom_becomes_a_derived_series(deidentify: bool, bundle: Bundle, tmp_path: Path) -> None:
+    save_series([enhanced(series(shape=(18, 16, 10), modality="MR")[::-1])], tmp_path / "in")
+    (case,) = find([tmp_path / "in"]).cases
+    options = Options(tmp_path / "out", format="same", deidentify=deidentify)
+    (result,) = run(bundle, [case], options)
+    assert result.error is None
+    before, after = read(case), read(outputs(bundle, case, options)[""])
+    np.testing.assert_array_equal(after.image.affine, before.image.affine)
+    assert deidentify or lint(outputs(bundle, case, options)[""], before) == []
+    assert [ds.SourceImageSequence[0].ReferencedFrameNumber for ds in after.slices] == list(range(10, 0, -1))
+    assert (after.slices[0].PatientID == before.slices[0].PatientID) != deidentify
+    assert (after.slices[0].StudyInstanceUID == before.slices[0].StudyInstanceUID) != deidentify

@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "other spacing": (one(PixelSpacing=[2, 1.1]), "differ in PixelSpacing"),
     "other frame of reference": (one(FrameOfReferenceUID=generate_uid()), "only slice|missing"),
     "no Columns": (one(Columns="absent"), "no Rows or Columns"),
-    "frames of words": (each(NumberOfFrames=b"many"), "not a readable DICOM file"),
+    "frames of words": (each(NumberOfFrames=b"many"), "NumberOfFrames is not a whole number"),
     "RGB": (rgb, "RGB"),
     "PALETTE": (each(PhotometricInterpretation="PALETTE COLOR"), "PALETTE COLOR"),
     "no photometric": (each(PhotometricInterpretation="absent"), "of unknown kind"),
@@ -251,6 +251,13 @@ def values() -> dict[str, Entry]:
         "odd number of bytes": right(as_type("u1"), (Truth(AFFINE, (3, 5, 5), tolerance=0.51),), shape=(3, 5, 5)),
         "MONOCHROME1": Entry(written(each(PhotometricInterpretation="MONOCHROME1")), refused="MONOCHROME1", permissive=RIGHT),
         "CT without rescale": Entry(written(bare, slope=lambda z: 1.0, intercept=lambda z: 0.0), refused="no complete rescale", permissive=coarse),
+        "another rescale in one slice": Entry(  # which is true here, and a damaged digit as often
+            written(slope=lambda z: 0.05 if z % 2 else 0.06, shape=(4, 6, 3)), refused="another rescale or PixelRepresentation than most",
+            permissive=(Truth(AFFINE, (4, 6, 3)),)),
+        "another sign in one slice": Entry(
+            written(one(0, PixelRepresentation=0)), refused="another rescale or PixelRepresentation than most", permissive=RIGHT),
+        "another slope in half of the slices": right(same, (Truth(AFFINE, (4, 6, 4)),), shape=(4, 6, 4), slope=lambda z: 0.05 + 0.01 * (z % 2)),
+        "slopes that are told otherwise": right(one(RescaleSlope="0.0500")),
         "bits above BitsStored": Entry(
             written(both(each(BitsStored=12, HighBit=11), above_the_bits(1 << 14)), **twelve),
             refused="bits above BitsStored", permissive=RIGHT),

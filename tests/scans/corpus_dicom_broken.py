@@ -8,6 +8,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -18,10 +19,23 @@ from pydicom.uid import (
 )
 
 from tests.scans.corpus import Entry, Truth
-from tests.scans.dicom_changes import AFFINE, RIGHT, Maker, each, one, same, written
+from tests.scans.dicom_changes import AFFINE, RIGHT, Maker, each, one, renewed, same, written
 from tests.scans.phantoms import save_series, series
 
 REST = (Truth(AFFINE, (4, 6, 4)),)  #: what is left without the last slice
+
+HIGHER = AFFINE.copy()
+HIGHER[:3, 3] += 2 * AFFINE[:3, 2]
+#: What splits a slice off, and how it is told.
+SPLIT: dict[str, tuple[dict[str, object], str]] = {
+    "orientation": ({"ImageOrientationPatient": [1, 0, 0, 0, 0, -1]}, "ImageOrientationPatient"),
+    "series": ({"SeriesInstanceUID": "1.2.3"}, "SeriesInstanceUID"),
+    "study": ({"StudyInstanceUID": "1.2.3"}, "StudyInstanceUID"),
+    "frame of reference": ({"FrameOfReferenceUID": "1.2.3"}, "FrameOfReferenceUID"),
+    "patient": ({"PatientID": "ID-4712"}, "PatientID"),
+    "image type": ({"ImageType": ["ORIGINAL", "PRIMARY", "AXIAM"]}, "ImageType"),
+    "echo time": ({"EchoTime": 7}, "EchoTime"),
+}
 
 
 def last(content: bytes | int, syntax: str = ExplicitVRLittleEndian) -> Maker:
@@ -40,6 +54,24 @@ def no_preamble(folder: Path, syntax: str, meta: bool) -> None:
         content = path.read_bytes()
         start = 132 if meta else 144 + int.from_bytes(content[140:144], "little")
         path.write_bytes(content[start:])
+
+
+def damaged_mark(folder: Path) -> None:
+    """Damage the DICM mark of the last slice, in a folder whose files have no suffix: it must not be passed over."""
+    file = save_series(series(), folder, names=["A", "B", "C", "D", "E"])[-1]
+    content = file.read_bytes()
+    file.write_bytes(content[:128] + b"DYCM" + content[132:])
+
+
+def damaged_vr(keyword: str) -> Maker:
+    """Damage the VR of a number of 16 bits in the last slice, so that it swallows what follows."""
+
+    def make(folder: Path) -> None:
+        file = save_series(series(), folder)[-1]
+        element = Tag(keyword).group.to_bytes(2, "little") + Tag(keyword).element.to_bytes(2, "little")
+        file.write_bytes(file.read_bytes().replace(element + b"US", element + b"UC"))
+
+    return make
 
 
 def named_syntax(uid: str) -> Maker:
@@ -132,13 +164,24 @@ ENTRIES: dict[str, Entry] = {
     "text": Entry(last(b"this is no DICOM at all\n" * 50), REST, "not a readable DICOM file"),
     "noise": Entry(last(b"\x1f\x8b" + b"\0\xff" * 4000), REST, "not a readable DICOM file"),
     "cut in the preamble": Entry(last(100), REST, "not a readable DICOM"),
-    "cut in the header": Entry(last(700), REST, "not a readable DICOM|no |only slice"),
+    "cut in the header": Entry(last(700), REST, "not a readable DICOM|no |only slice", warns="may lack slices"),
+    **{f"the last slice alone has another {name}": Entry(
+        written(one(4, **values)), REST, "only slice", warns="may lack slices: one that continues it differs in " + told)
+       for name, (values, told) in SPLIT.items()},
+    "the first 2 of 7 slices have another series number": Entry(
+        written(lambda s: [*renewed(s[:2], SeriesNumber=9), *s[2:]], shape=(4, 6, 7)),
+        (Truth(AFFINE, (4, 6, 2)), Truth(HIGHER, (4, 6, 5))), warns="differs in SeriesNumber"),
+    "a class that is no UID, without rows": Entry(
+        written(one(4, SOPClassUID="1.2.x", Rows="absent")), REST, "no Rows or Columns", warns="may lack slices"),
     "cut in the pixels": Entry(last(-10), refused="cut short"),
     "RLE cut in the pixels": Entry(last(-30, RLELossless), refused="cut short"),
     "deflated, cut": Entry(last(-30, DeflatedExplicitVRLittleEndian), refused="cut short|not a readable|no pixels"),
     "no preamble": Entry(lambda folder: no_preamble(folder, ExplicitVRLittleEndian, True), RIGHT),
     "no preamble nor meta, implicit": Entry(lambda folder: no_preamble(folder, ImplicitVRLittleEndian, False), RIGHT),
     "no preamble nor meta, explicit": Entry(lambda folder: no_preamble(folder, ExplicitVRLittleEndian, False), RIGHT),
+    "a damaged mark, no suffix": Entry(damaged_mark, REST, "not a readable DICOM file"),
+    "damaged Rows": Entry(damaged_vr("Rows"), REST, "Rows is not a whole number", warns="may lack slices"),
+    "damaged SamplesPerPixel": Entry(damaged_vr("SamplesPerPixel"), REST, "is not a|only slice|no |of unknown kind", warns="may lack slices"),
     "unknown transfer syntax": Entry(named_syntax("1.2.3.4.5"), refused="transfer syntax is unknown"),
     "video": Entry(named_syntax("1.2.840.10008.1.2.4.102"), refused="not supported|cannot be decoded"),
     "named RLE, but not": Entry(named_syntax(RLELossless), refused="not of the transfer syntax"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -101,7 +102,9 @@ def _kinship(ds: Dataset, source: Dataset, series: Sequence[Dataset]) -> list[st
     one = ds.get("SourceImageSequence", [Dataset()])[0]
     other = ds.get("ReferencedSeriesSequence", [Dataset()])[0]
     same = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "AccessionNumber")
-    checks = {f"{keyword} differs": str(ds.get(keyword) or "") == str(source.get(keyword) or "") for keyword in same}
+    told = {keyword: str(source.get(keyword) or "") for keyword in same}
+    told |= {keyword: "" for keyword in same if keyword.endswith("Date") and not re.fullmatch(r"\d{8}", told[keyword])}  # broken
+    checks = {f"{keyword} differs": str(ds.get(keyword) or "") == told[keyword] for keyword in same}
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
         checks[f"{keyword} differs"] = np.allclose(np.array(ds[keyword].value, float), np.array(source[keyword].value, float))
     checks |= {
@@ -110,6 +113,7 @@ def _kinship(ds: Dataset, source: Dataset, series: Sequence[Dataset]) -> list[st
         "the series UID is the source's": ds.SeriesInstanceUID != source.SeriesInstanceUID,
         "the SOP instance UID is the source's": ds.SOPInstanceUID not in [s.SOPInstanceUID for s in series],
         "it names another source image": one.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID,
+        "it names another frame": one.get("ReferencedFrameNumber") == source.get("ReferencedFrameNumber"),
         "it names another source series": other.get("SeriesInstanceUID") == source.SeriesInstanceUID,
         "BurnedInAnnotation differs": ds.get("BurnedInAnnotation") == source.get("BurnedInAnnotation"),
         "loss of compression is forgotten": source.get("LossyImageCompression", "00") == ds.LossyImageCompression,

@@ -12,7 +12,7 @@ from medgen.scans.deidentify import Deidentifier
 from medgen.scans.dicom_derived import Maker
 from medgen.scans.dicom_seg import Segment, write_seg
 from tests.scans.dicom_lint import dciodvfy
-from tests.scans.phantoms import ORIENTATIONS, SECRETS, nifti_affine, nifti_image, save_series, series
+from tests.scans.phantoms import ORIENTATIONS, SECRETS, enhanced, nifti_affine, nifti_image, save_series, series
 
 hd = pytest.importorskip("highdicom", reason="pip install medgen[dicom]")
 MAKER = Maker("a_bundle", "1.2.3", "ab" * 32)
@@ -103,7 +103,11 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.M
     bare = read(tmp_path / "a.nii")
     with pytest.raises(ScanError, match="no DICOM headers"):
         write_seg(path, np.ones(bare.image.shape[1:], int), bare, {1: Segment("x")}, description="x", maker=MAKER)
+    save_series([enhanced(series())], tmp_path / "frames")
+    frames = read(tmp_path / "frames")
+    with pytest.raises(ScanError, match="is multi-frame DICOM or a mosaic; write the image as DICOM first, and read it back"):
+        write_seg(path, labels_of(frames), frames, SEGMENTS, description="x", maker=MAKER)
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(ScanError, match=r"pip install medgen\[dicom\]"):
         write_seg(path, labels, scan, SEGMENTS, description="x", maker=MAKER)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii", "in"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.nii", "frames", "in"]
