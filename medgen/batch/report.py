@@ -16,7 +16,7 @@ from medgen.batch.citations import bibtex
 from medgen.batch.protocol import Protocol
 from medgen.batch.report_cases import Shown, cases_of, tables_in
 from medgen.batch.report_images import Layers, layers, picture, small
-from medgen.batch.report_measures import COVERED, against_error, changes, measure
+from medgen.batch.report_measures import COVERED, against_error, changes, earlier, measure
 from medgen.batch.run import Options, outputs
 from medgen.batch.sidecar import versions
 from medgen.bundles import Bundle, BundleError, available, read_metadata
@@ -43,7 +43,7 @@ def check(page: Path) -> None:
 def of_run(bundle: Bundle, cases: Sequence[Case], options: Options, console: Console) -> None:
     """Write the report of a run, of the cases that it was given and that have a result, as report.html in its output."""
     inputs = {outputs(bundle, case, options)["json"].stem: case for case in cases}
-    shown = cases_of(options.output, inputs) if any(options.output.glob("*.json")) else []
+    shown = cases_of(options.output, inputs)
     done = {one.name for one in shown}
     missing = [case.name for name, case in inputs.items() if name not in done]
     failures = [f"{name}: has no result" for name in missing]
@@ -92,7 +92,8 @@ def write(
     """
     check(page)
     content = dict(found.get("results") or (measure(cases, Protocol()) if cases else {}))
-    inputs = {one.name: one.scans["input"].name for one in cases if "input" in one.scans}
+    if content:
+        content["before"] = earlier(content, cases)
     bundles = _bundles(cases, metadata or {})
     seen = _look(cases, pictures, viewer)
     report: dict[str, Any] = {
@@ -101,9 +102,8 @@ def write(
         "versions": versions(),
         "bundles": bundles,
         "cases": [_case(one, seen["relations"].get(one.name)) for one in cases],
-        "inputs": inputs,
         "quality": {key: value for key, value in content.items() if key not in ("versions", "failures")},
-        "changes": changes(content, inputs) if content else {},
+        "changes": changes(content) if content else {},
         "uncertainty": _uncertainty(cases, seen["relations"]),
         "tables": {name: value for name, value in found.items() if name != "results"},
         "failures": [*failures, *map(_no_folder, (line for one in (content, *found.values()) for line in one.get("failures", [])))],

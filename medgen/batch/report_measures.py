@@ -39,24 +39,31 @@ def measure(cases: Sequence[Shown], protocol: Protocol) -> dict[str, Any]:
     return content_of(rows, protocol, paired, failures, of("input", unmeasured))
 
 
-def changes(content: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, dict[str, dict[str, Any]]]:
+def earlier(content: Mapping[str, Any], cases: Sequence[Shown]) -> list[Row]:
+    """Return the rows of the inputs under the names of their results: those of the inputs may be nobody's business."""
+    rows: dict[str, list[Row]] = {}
+    for row in content.get("before", []):
+        rows.setdefault(str(row["case"]), []).append({k: v for k, v in row.items() if k not in ("reference", "subject")})
+    inputs = [(one.name, one.scans["input"].name) for one in cases if "input" in one.scans]
+    return [{**row, "case": name} for name, source in inputs for row in rows.get(source, [])]
+
+
+def changes(content: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     """Return by region and measure "before", "after" and their "change", over the subjects that have both.
 
     Args:
-        content: what results.json holds, with rows "before".
-        inputs: the name of the input by that of the result.
+        content: what results.json holds, with rows "before" under the names of the results.
     """
-    earlier = {(row["case"], row["region"]): row for row in content.get("before", [])}
+    sources = {(row["case"], row["region"]): row for row in content["before"]}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for region, measures in content["summary"].items():
+        both = [(row, sources.get((row["case"], region), {})) for row in content["rows"] if row["region"] == region]
         for name in measures:
-            both = [(row, earlier.get((inputs.get(row["case"]), region))) for row in content["rows"] if row["region"] == region]
-            values = [(b[name], a[name], str(a["subject"])) for a, b in both if b and _finite(a[name]) and _finite(b.get(name))]
+            values = [(b[name], a[name], str(a["subject"])) for a, b in both if _finite(a[name]) and _finite(b.get(name))]
             if not values:
                 continue
             before, after, subjects = (list(column) for column in zip(*values))
-            means = [list(of_subjects(side, subjects)) for side in (before, after)]
-            change = compare(means[1], means[0])
+            change = compare(*(list(of_subjects(side, subjects)) for side in (after, before)))
             found.setdefault(region, {})[name] = {
                 "before": summarise(before, subjects=subjects),
                 "after": summarise(after, subjects=subjects),

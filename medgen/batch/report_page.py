@@ -85,7 +85,7 @@ def plots(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             "A line is a case: its foreground in ten equal parts by rising uncertainty. On the dashed line the map tells the size of the "
             f"error; above it, it is too sure. Its 90 % intervals cover {interval(covered, '.1%')} of voxels, n={covered['n']}."
         )
-        drawn.append({"title": "Does the uncertainty tell the error?", "caption": caption, "svgs": [report_plots.uncertainty_against_error(relations)]})
+        drawn.append({"title": "Error by uncertainty", "caption": caption, "svgs": [report_plots.uncertainty_against_error(relations)]})
     comparison = report["tables"].get("comparison")
     if comparison:
         drawn.append({"title": "Methods compared", "caption": "First minus second; bars are 95 % intervals.", "svgs": [report_plots.differences(comparison["rows"])]})
@@ -146,11 +146,10 @@ def case_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a row a case and region: what the scan is, and each measure of the result and (NAME_before) of the input."""
     about = {one["case"]: _about(one) for one in report["cases"]}
     quality = report["quality"]
-    inputs = report["inputs"]
     earlier = {(row["case"], row["region"]): row for row in quality.get("before", [])}
     rows = []
     for row in quality.get("rows", []):
-        before = earlier.get((inputs.get(row["case"]), row["region"]), {})
+        before = earlier.get((row["case"], row["region"]), {})
         names = [name for name in row if name in quality["summary"].get(row["region"], {}) and name in before]
         rows.append({**about.get(row["case"], {}), **row, **{f"{name}_before": before[name] for name in names}})
     return rows + [{"region": None, **one} for name, one in about.items() if not any(row["case"] == name for row in rows)]

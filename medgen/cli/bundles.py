@@ -89,6 +89,7 @@ def run(
             progress.prepare_output(output)
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
             if report:
+                screen.quiet = json_lines  # what is printed is for machines then
                 reports.of_run(opened, cases, options, screen)
     except (BundleError, ScanError, reports.ReportError) as error:
         raise fail(str(error)) from None

@@ -96,6 +96,7 @@ async function openViewer(section) {
     document.getElementById("viewer-over").hidden = !there.includes("uncertainty");
     for (const view of views) view.scene.crosshairPos = [0.5, 0.5, 0.5];
     for (const side of views.keys()) await show(side);
+    views.forEach((view) => view.moveCrosshairInVox(0, 0, 0)); // on a voxel's centre, where the wheel goes from
     section.dataset.ready = caseMenu.value;
   }
 
