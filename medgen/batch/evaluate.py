@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medgen.batch import tables
-from medgen.batch.pairing import pair, same_grid
+from medgen.batch.pairing import is_map, pair, same_grid
 from medgen.batch.protocol import Protocol, Regions, slice_axis
 from medgen.batch.quality import ALONE, PAIRED, SHARED, Row, measure_alone, measure_pair
 from medgen.evaluation.statistics import summarise
@@ -57,12 +57,10 @@ def content_of(
 def _measure(candidate: Path, reference: Path | None, regions: Regions) -> tuple[list[Row], list[str]]:
     if reference is not None:
         return against(candidate, reference, regions)
-    found, errors, _ = find(candidate)
-    cases = [case for case in found if not case.name.endswith("_uncertainty")]
+    cases, errors, _ = find(candidate)
     failures = [str(error) for error in errors] + regions.failures
-    if found and not cases:
-        failures.append(f"{candidate}: holds uncertainty maps only; give the images")
-    return each(cases, failures, lambda case: alone(case, regions)), failures
+    images = [case for case in cases if len(cases) == 1 or not is_map(case)]
+    return each(images, failures, lambda case: alone(case, regions)), failures
 
 
 def against(candidate: Path, reference: Path, regions: Regions) -> tuple[list[Row], list[str]]:

@@ -21,7 +21,7 @@ def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], lis
     by_name = {case.name: case for case in truths}
     pairs: list[tuple[Case, Case]] = []
     for case in mine:
-        if case.name.endswith("_uncertainty"):
+        if is_map(case):
             continue
         names = [name for name in by_name if case.name == name or case.name.startswith(name + "_")]
         if names:
@@ -32,6 +32,11 @@ def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], lis
         missing = [case for case in truths if not any(case is truth for _, truth in pairs)]
         failures += [f"{case.files[0]}: no candidate is named {case.name}; it is not in the results" for case in missing]
     return pairs, failures
+
+
+def is_map(case: Case) -> bool:
+    """Say whether a case is, by its name, the uncertainty of a result beside it."""
+    return case.name.endswith("_uncertainty")
 
 
 def same_grid(case: Case, scan: Scan, reference: Scan) -> None:

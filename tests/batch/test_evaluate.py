@@ -490,6 +490,13 @@ def test_hu_adds_tissues_to_scans_that_do_not_say_so(tmp_path: Path) -> None:
     assert found == {"tissue fat": 0, "tissue soft tissue": 5}
 
 
+def test_uncertainty_maps_beside_their_images_are_not_measured(tmp_path: Path) -> None:
+    for name in ("a", "a_uncertainty", "b"):
+        save(tmp_path / f"in/{name}.nii.gz", volume(0, 5.0))
+    assert call(tmp_path / "in", None, output=tmp_path / "out")[0] == 0
+    assert {row["case"] for row in report(tmp_path / "out")["rows"]} == {"a", "b"}
+
+
 def test_scans_are_measured_without_a_reference(folders: tuple[Path, Path], tmp_path: Path) -> None:
     failed, printed = call(folders[0], None, output=tmp_path / "out")
     assert failed == 0 and "a_restored" in printed and "PSNR" not in printed
