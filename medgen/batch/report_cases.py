@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medgen.batch.pairing import pair
+from medgen.batch.pairing import is_map, pair
 from medgen.scans import Case, ScanError, find
 
 #: What the commands that measure write, by the name of the file.
@@ -36,7 +36,7 @@ def cases_of(
     name (a, a_restored), or `inputs` is given by the result's name, and then limits what is returned.
     """
     found = {case.name: case for case in find(folder).cases}
-    sidecars = {name: _sidecar(case) for name, case in found.items() if not name.endswith("_uncertainty")}
+    sidecars = {name: _sidecar(case) for name, case in found.items() if not is_map(case)}
     if any(sidecars.values()):
         sidecars = {name: sidecar for name, sidecar in sidecars.items() if sidecar}
     known = _paired(folder, inputs) if isinstance(inputs, Path) else inputs
