@@ -17,6 +17,7 @@ from medgen.batch.protocol import Protocol
 from medgen.batch.report_cases import Shown, cases_of, tables_in
 from medgen.batch.report_images import Layers, layers, picture, small
 from medgen.batch.report_measures import COVERED, against_error, changes, earlier, measure
+from medgen.batch.report_tables import case_rows
 from medgen.batch.run import Options, outputs
 from medgen.batch.sidecar import versions
 from medgen.bundles import Bundle, BundleError, available, read_metadata
@@ -105,7 +106,7 @@ def write(
         "quality": {key: value for key, value in content.items() if key not in ("versions", "failures")},
         "changes": changes(content) if content else {},
         "uncertainty": _uncertainty(cases, seen["relations"]),
-        "tables": {name: value for name, value in found.items() if name != "results"},
+        "tables": {name: {**value, "failures": []} for name, value in found.items() if name != "results"},
         "failures": [*failures, *map(_no_folder, (line for one in (content, *found.values()) for line in one.get("failures", [])))],
         "notes": _notes(cases, seen, pictures, viewer),
         "citations": bibtex(versions(), list(bundles.values())),
@@ -116,7 +117,7 @@ def write(
         page: report_page.html(report, seen["pictures"], report_page.plots(report), seen["volumes"]),
         page.with_suffix(".md"): report_page.markdown(report),
         page.with_suffix(".json"): json.dumps(report, indent=2, allow_nan=False) + "\n",
-        page.with_suffix(".csv"): tables.csv_text(report_page.case_rows(report)),
+        page.with_suffix(".csv"): tables.csv_text(case_rows(report)),
     }
     for path, text in files.items():
         with whole_file(path) as temporary:
@@ -135,7 +136,7 @@ def _look(cases: Sequence[Shown], pictures: int, viewer: int) -> dict[str, Any]:
             continue
         try:
             found = layers(case)
-        except ScanError as error:
+        except ScanError as error:  # such as another tool's result
             seen["unseen"].append(f"{case.name}: {error.reason}")
             continue
         if found.interpolated:
@@ -212,5 +213,6 @@ def _notes(cases: Sequence[Shown], seen: Mapping[str, Any], pictures: int, viewe
 
 
 def _no_folder(line: str) -> str:
-    """Return a failure without the folders of the files that it names."""
-    return re.sub(r"(?:[A-Za-z]:)?(?:[^\s:;,'\"]*[/\\])+(?=[^\s/\\])", "", line)
+    """Return a failure without the folders of the files that it names: what stands before ": ", and paths of one word."""
+    names = [re.split(r"[/\\]", part)[-1] for part in line.split(": ")[:-1]]
+    return ": ".join([*names, re.sub(r"(?<!\S)(?:[A-Za-z]:)?[/\\]\S*[/\\](?=\S)", "", line.split(": ")[-1])])

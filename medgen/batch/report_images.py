@@ -40,9 +40,10 @@ class Layers:
 
 def layers(case: Shown) -> Layers:
     """Read a case. "difference" is result - input, "error" is result - reference. Raises `ScanError`."""
-    scans = {name: read(one) for name, one in case.scans.items()}
+    scans = {name: read(one, permissive=name == "input") for name, one in case.scans.items()}  # an input that was run was accepted
     result = scans["result"]
-    images, interpolated = {}, []
+    images: dict[str, np.ndarray] = {}
+    interpolated: list[str] = []
     for name in ("input", "result", "uncertainty", "reference"):
         if name in scans:
             images[name], moved = _on(result, scans[name])

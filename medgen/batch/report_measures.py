@@ -63,7 +63,7 @@ def changes(content: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
             if not values:
                 continue
             before, after, subjects = (list(column) for column in zip(*values))
-            change = compare(*(list(of_subjects(side, subjects)) for side in (after, before)))
+            change = compare(list(of_subjects(after, subjects)), list(of_subjects(before, subjects)))
             found.setdefault(region, {})[name] = {
                 "before": summarise(before, subjects=subjects),
                 "after": summarise(after, subjects=subjects),

@@ -175,13 +175,25 @@ def test_a_run_and_its_report(tmp_path: Path) -> None:
         assert not re.search("jane|doe_|broken", file.read_text().replace((NIIVUE / "niivue.umd.js").read_text(), ""), re.IGNORECASE)
 
 
-def test_failures_name_files_but_no_folders(folder: Path, tmp_path: Path) -> None:
-    found = content(folder)
-    results = {"rows": [], "definitions": {}, "failures": ["/home/jane doe/x/scan.nii.gz: is broken; fix a/b", "C:\\data\\y.nii: no"]}
-    (tmp_path / "safety.json").write_text(json.dumps(results))
+def test_failures_name_files_but_no_folders(tmp_path: Path) -> None:
+    said = {
+        "/home/jane doe/x/scan.nii.gz: is broken; see /home/jane/log": "scan.nii.gz: is broken; see log",
+        "C:\\data\\y.nii: no mask or label": "y.nii: no mask or label",
+        "vae: out/z.nii: lies 1.20 mm off; resample and/or crop": "vae: z.nii: lies 1.20 mm off; resample and/or crop",
+    }
+    (tmp_path / "safety.json").write_text(json.dumps({"rows": [], "definitions": {}, "failures": list(said)}))
     assert call("report", tmp_path)[0] == 0
-    failures = content(tmp_path, "report.json")["failures"]
-    assert not any("/home" in line or "C:" in line for line in failures) and "y.nii: no" in failures and found["failures"] == []
+    assert content(tmp_path, "report.json")["failures"] == list(said.values())
+    assert "jane" not in (tmp_path / "report.json").read_text() + (tmp_path / "report.md").read_text()
+
+
+def test_a_scan_of_one_value_is_no_trouble(tmp_path: Path) -> None:
+    for name in ("in/a", "out/a_x", "out/a_x_uncertainty", "clean/a"):
+        save(tmp_path / f"{name}.nii.gz", np.zeros(SHAPE))
+    assert call("report", tmp_path / "out", "--before", tmp_path / "in")[0] == 0
+    assert call("report", tmp_path / "out", "--before", tmp_path / "in", "--reference", tmp_path / "clean")[0] == 0
+    (failure,) = content(tmp_path, "out/report.json")["failures"]
+    assert failure == "a.nii.gz: is constant, so it has no data range; state one with --data-range"
 
 
 def test_text_is_text(folder: Path) -> None:

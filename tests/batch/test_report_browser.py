@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.batch.report_folder import BUNDLE, NAMES, fill
 from tests.scans.dicom_lint import need
 from tests.test_cli import call
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 #: WebGL 2 on the processor; as root, Chromium has no sandbox.
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -22,7 +22,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     program = need("chromium", "chromium")
     folder = fill(tmp_path_factory.mktemp("browser"))
     assert call("report", folder / "out", "--before", folder / "scans", "--reference", folder / "clean", "--viewer", 2)[0] == 0
-    with playwright.sync_playwright() as started:
+    with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=program, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 800, "height": 900})
         page.set_default_timeout(60_000)  # a busy machine draws slowly
