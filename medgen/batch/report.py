@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,9 @@ def of_run(bundle: Bundle, cases: Sequence[Case], options: Options, console: Con
 
 
 def of_evaluation(candidate: Path, output: Path, console: Console, *, before: Path | None, reference: Path | None) -> None:
-    """Write the report of an evaluation, whose tables are in `output`, as report.html there."""
-    write(output / "report.html", cases_of(candidate, before, reference), tables_in([output]), console)
+    """Write the report of an evaluation, whose results.json is in `output`, as report.html there."""
+    results = {"results": tables_in([output])["results"]}  # and no older table of another command
+    write(output / "report.html", cases_of(candidate, before, reference), results, console)
 
 
 def of_folders(
@@ -102,19 +104,19 @@ def write(
         "date": date.today().isoformat(),
         "versions": versions(),
         "bundles": bundles,
-        "cases": [_case(one, seen["relations"].get(one.name)) for one in cases],
+        "cases": [_case(one, seen.relations.get(one.name)) for one in cases],
         "quality": {key: value for key, value in content.items() if key not in ("versions", "failures")},
         "changes": changes(content) if content else {},
-        "uncertainty": _uncertainty(cases, seen["relations"]),
+        "uncertainty": _uncertainty(cases, seen.relations),
         "tables": {name: {**value, "failures": []} for name, value in found.items() if name != "results"},
         "failures": [*failures, *map(_no_folder, (line for one in (content, *found.values()) for line in one.get("failures", [])))],
-        "notes": _notes(cases, seen, pictures, viewer),
+        "notes": [*_notes(cases, seen, pictures, viewer), *_unmeasured(cases, content)],
         "citations": bibtex(versions(), list(bundles.values())),
     }
     report["failures"] = list(dict.fromkeys(report["failures"]))
     report = tables.finite(report)
     files = {
-        page: report_page.html(report, seen["pictures"], report_page.plots(report), seen["volumes"]),
+        page: report_page.html(report, seen.pictures, report_page.plots(report), seen.volumes),
         page.with_suffix(".md"): report_page.markdown(report),
         page.with_suffix(".json"): json.dumps(report, indent=2, allow_nan=False) + "\n",
         page.with_suffix(".csv"): tables.csv_text(case_rows(report)),
@@ -125,11 +127,21 @@ def write(
     console.print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)", markup=False)
 
 
-def _look(cases: Sequence[Shown], pictures: int, viewer: int) -> dict[str, Any]:
-    """Read what is to be seen, one case after the other: pictures, volumes, uncertainty against error, and what is odd."""
-    seen: dict[str, Any] = {"pictures": {}, "volumes": [], "relations": {}, "interpolated": [], "unseen": []}
-    shown = cases[:viewer]
-    count = sum(len(one.scans) + ("input" in one.scans) + ("reference" in one.scans) for one in shown)
+@dataclass
+class Seen:
+    """What is to be seen of the cases, and what was odd about it."""
+
+    pictures: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  #: by case, as `report_page.html` takes them
+    volumes: list[dict[str, Any]] = field(default_factory=list)  #: as `report_page.html` takes them
+    relations: dict[str, dict[str, Any]] = field(default_factory=dict)  #: by case, uncertainty against error
+    interpolated: list[str] = field(default_factory=list)  #: cases with a scan on another grid
+    unseen: list[str] = field(default_factory=list)  #: what could not be shown, a line each
+
+
+def _look(cases: Sequence[Shown], pictures: int, viewer: int) -> Seen:
+    """Read the scans, one case after the other, and keep what is shown of them."""
+    seen = Seen()
+    count = sum(len(one.scans) + ("input" in one.scans) + ("reference" in one.scans) for one in cases[:viewer])
     for number, case in enumerate(cases):
         related = {"reference", "uncertainty"} <= set(case.scans)
         if number >= max(pictures, viewer) and not related:
@@ -137,17 +149,17 @@ def _look(cases: Sequence[Shown], pictures: int, viewer: int) -> dict[str, Any]:
         try:
             found = layers(case)
         except ScanError as error:  # such as another tool's result
-            seen["unseen"].append(f"{case.name}: {error.reason}")
+            seen.unseen.append(f"{case.name}: {error.reason}")
             continue
         if found.interpolated:
-            seen["interpolated"].append(case.name)
+            seen.interpolated.append(case.name)
         if related:
-            seen["relations"][case.name] = against_error(found.images["uncertainty"], found.images["error"], found.inside)
+            seen.relations[case.name] = against_error(found.images["uncertainty"], found.images["error"], found.inside)
         if number < pictures:
-            seen["pictures"][case.name] = [_panel(found, name) for name in found.images]
+            seen.pictures[case.name] = [_panel(found, name) for name in found.images]
         if number < viewer:
             volumes = [{"layer": name, "window": found.windows[name], "nifti": small(found, name, VOLUMES // count)} for name in found.images]
-            seen["volumes"].append({"case": case.name, "units": found.units, "layers": volumes})
+            seen.volumes.append({"case": case.name, "units": found.units, "layers": volumes})
     return seen
 
 
@@ -200,16 +212,24 @@ def _bundles(cases: Sequence[Shown], metadata: Mapping[str, Mapping[str, Any]]) 
     return found
 
 
-def _notes(cases: Sequence[Shown], seen: Mapping[str, Any], pictures: int, viewer: int) -> list[str]:
+def _notes(cases: Sequence[Shown], seen: Seen, pictures: int, viewer: int) -> list[str]:
     """Return what a reader must know of how the report was made."""
     notes = [f"{len(cases)} cases; the first {pictures} by name are pictured"] if len(cases) > pictures else []
     if len(cases) > viewer:
         notes.append(f"the first {viewer} by name are in the viewer; all numbers are of all cases")
-    if seen["interpolated"]:
-        notes.append("shown on the grid of the result, linearly interpolated from their own: " + ", ".join(seen["interpolated"]))
+    if seen.interpolated:
+        notes.append("shown on the grid of the result, linearly interpolated from their own: " + ", ".join(seen.interpolated))
     if len({one.sidecar.get("bundle") for one in cases}) > 1:
         notes.append("there are results of several bundles, and means are over all of them; report on a folder each to tell them apart")
-    return notes + [f"could not be shown: {line}" for line in seen["unseen"]]
+    return notes + [f"could not be shown: {line}" for line in seen.unseen]
+
+
+def _unmeasured(cases: Sequence[Shown], content: Mapping[str, Any]) -> list[str]:
+    """Return a note where there are inputs but no numbers of them."""
+    if not any("input" in one.scans for one in cases) or content["before"]:
+        return []
+    why = "results.json was written without them (medgen evaluate --before), or they lie on another grid than the reference"
+    return [f"there are no numbers of the inputs: {why}"]
 
 
 def _no_folder(line: str) -> str:

@@ -57,9 +57,9 @@ def layers(case: Shown) -> Layers:
     return Layers(images, _windows(images, result.units), result.image.affine.numpy().astype(float), result.units, tuple(interpolated))
 
 
-def picture(layers: Layers, name: str) -> bytes:
+def picture(found: Layers, name: str) -> bytes:
     """Return a PNG of one volume: its axial, coronal and sagittal middle, one under the other."""
-    drawn = planes(layers.images[name], layers.affine, layers.windows[name])
+    drawn = planes(found.images[name], found.affine, found.windows[name])
     width, height = max(one.width for one in drawn), sum(one.height + GAP for one in drawn) - GAP
     canvas = Image.new("L", (width, height), 0)
     top = 0
@@ -71,14 +71,14 @@ def picture(layers: Layers, name: str) -> bytes:
     return file.getvalue()
 
 
-def small(layers: Layers, name: str, most: int) -> str:
+def small(found: Layers, name: str, most: int) -> str:
     """Return one volume as base64 of gzipped NIfTI of at most `most` bytes before compression, for looking only.
 
     8 bits over the range of values; HU are 16 bits. Above `most`, voxels are made larger, the smallest first.
     """
-    hounsfield = layers.units == "HU" and name in ("input", "result", "reference")
-    image, affine = _reduced(layers.images[name], layers.affine, most // (2 if hounsfield else 1))
-    low, high = _span(layers, name)
+    hounsfield = found.units == "HU" and name in ("input", "result", "reference")
+    image, affine = _reduced(found.images[name], found.affine, most // (2 if hounsfield else 1))
+    low, high = _span(found, name)
     slope, start = (1.0, 0.0) if hounsfield else (max(high - low, 1e-6) / 255, low)
     stored = np.rint((np.clip(image, low, high) - start) / slope).astype(np.int16 if hounsfield else np.uint8)
     header = nib.Nifti1Header()
@@ -112,12 +112,12 @@ def _windows(images: Mapping[str, np.ndarray], units: str) -> dict[str, tuple[fl
     return {name: kinds.get(name, scans) for name in images}
 
 
-def _span(layers: Layers, name: str) -> tuple[float, float]:
+def _span(found: Layers, name: str) -> tuple[float, float]:
     """Return the values that the viewer can tell apart: for scans more than the window, which can be moved there."""
-    low, high = layers.windows[name]
+    low, high = found.windows[name]
     if name not in ("input", "result", "reference"):
         return low, high
-    return (-32768.0, 32767.0) if layers.units == "HU" else (low, low + 1.25 * (high - low))
+    return (-32768.0, 32767.0) if found.units == "HU" else (low, low + 1.25 * (high - low))
 
 
 def _reduced(image: np.ndarray, affine: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

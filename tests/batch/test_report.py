@@ -144,6 +144,7 @@ def test_a_report_reads_what_the_commands_that_measure_wrote(folder: Path, tmp_p
     report = content(tmp_path, "report.json")
     assert report["quality"]["rows"] == results["rows"] and len(results["before"]) == 4
     assert report["changes"]["image"]["mae"]["before"]["mean"] == pytest.approx(30, rel=1e-4)
+    assert report["notes"] == ["the first 3 by name are in the viewer; all numbers are of all cases"]
     assert call("compare", out, scans, "--reference", clean, "-o", tmp_path)[0] == 0
     assert call("safety", out, "--before", scans, "-o", tmp_path)[0] == 0
     for name in NAMES:
@@ -153,8 +154,19 @@ def test_a_report_reads_what_the_commands_that_measure_wrote(folder: Path, tmp_p
     both = content(tmp_path, "all.json")
     assert list(both["tables"]) == ["comparison", "safety", "agreement"] and both["quality"]["rows"] == results["rows"]
     assert len(both["cases"]) == 4  # and no map of changes among them
+    assert len(both["notes"]) == 1
     page = (tmp_path / "all.html").read_text()
     assert all(word in page for word in ("Methods compared", "Safety: look at first", "Bland-Altman", "rank-biserial"))
+
+
+def test_inputs_without_numbers_are_told(folder: Path, tmp_path: Path) -> None:
+    results = {"definitions": {}, "protocol": {}, "interval": "", "summary": {}, "failures": [], "rows": []}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert call("report", folder / "out", tmp_path, "--before", folder / "scans", "-o", tmp_path / "x.html", "--pictures", 1, "--viewer", 0)[0] == 0
+    first, last = content(tmp_path, "x.json")["notes"][0], content(tmp_path, "x.json")["notes"][-1]
+    assert first == "4 cases; the first 1 by name are pictured" and last.startswith("there are no numbers of the inputs")
+    page = (tmp_path / "x.html").read_text()
+    assert page.count("<img ") == 4 and "nifti-" not in page.split("<script>")[0] and "BSD 2-Clause" not in page
 
 
 def test_a_run_and_its_report(tmp_path: Path) -> None:
