@@ -97,13 +97,15 @@ def plots(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             f"error; above it, it is too sure. Its 90 % intervals cover {interval(covered, '.1%')} of voxels, n={covered['n']}."
         )
         drawn.append({"title": "Error by uncertainty", "caption": caption, "svgs": [report_plots.uncertainty_against_error(relations)]})
-    comparison = report["tables"].get("comparison")
-    if comparison:
-        drawn.append({"title": "Methods compared", "caption": "First minus second; bars are 95 % intervals.", "svgs": [report_plots.differences(comparison["rows"])]})
-    agreement = report["tables"].get("agreement")
-    if agreement and any(agreement["agreement"].values()):
-        svg = report_plots.bland_altman(agreement["rows"], agreement["agreement"])
-        drawn.append({"title": "Agreement of volumes", "caption": "Bias (solid) and 95 % limits of agreement (dashed).", "svgs": [svg]})
+    compared = report["tables"].get("comparison", {}).get("rows", [])
+    if compared:
+        svgs = [report_plots.differences(name, compared) for name in dict.fromkeys(row["measure"] for row in compared)]
+        drawn.append({"title": "Methods compared", "caption": "First minus second; bars are 95 % intervals.", "svgs": svgs})
+    agreement = report["tables"].get("agreement", {})
+    limits = {label: found for label, found in agreement.get("agreement", {}).items() if found}
+    if limits:
+        svgs = [report_plots.bland_altman(label, agreement["rows"], found) for label, found in list(limits.items())[:8]]
+        drawn.append({"title": "Agreement of volumes", "caption": "Bias (solid) and 95 % limits of agreement (dashed).", "svgs": svgs})
     return drawn
 
 

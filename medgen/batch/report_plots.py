@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -36,7 +34,7 @@ def before_and_after(measure: str, values: Sequence[tuple[float | None, float]],
         values: (before, after) of each case; before is None where there is no input.
         means: "before", where there are any, and "after", as of `summarise`.
     """
-    figure, (axes,) = _figure(measure, 2.7, 2.9, 1)
+    figure, axes = _figure(measure, 2.7, 2.9)
     paired = [(b, a) for b, a in values if b is not None]
     for b, a in paired:
         axes.plot([0, 1], [b, a], color=INK, alpha=FAINT, linewidth=0.9, zorder=1)
@@ -53,7 +51,7 @@ def before_and_after(measure: str, values: Sequence[tuple[float | None, float]],
 
 def uncertainty_against_error(cases: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """Return, for each case, the root mean square error of ten equal parts of its voxels by rising uncertainty."""
-    figure, (axes,) = _figure("uncertainty", 3.4, 3.1, 1)
+    figure, axes = _figure("uncertainty", 3.4, 3.1)
     top = max(value for one in cases.values() for side in (one["uncertainty"], one["error"]) for value in side)
     axes.plot([0, top], [0, top], color=INK, linewidth=1, linestyle=(0, (4, 3)))
     for one in cases.values():
@@ -65,39 +63,33 @@ def uncertainty_against_error(cases: Mapping[str, Mapping[str, Sequence[float]]]
     return _svg(figure, "Error against uncertainty; the dashed line is where both are equal")
 
 
-def differences(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the differences of methods with their intervals, a panel a measure; rows as in comparison.json."""
-    measures = list(dict.fromkeys(str(row["measure"]) for row in rows))
-    most = max(sum(row["measure"] == name for row in rows) for name in measures)
-    figure, panels = _figure("differences", 3.6 * len(measures), 0.8 + 0.32 * most, len(measures))
-    for axes, name in zip(panels, measures):
-        here = [row for row in rows if row["measure"] == name and row["difference"] is not None][::-1]
-        for place, row in enumerate(here):
-            if row["low"] is not None:
-                axes.plot([row["low"], row["high"]], [place, place], color=INK, linewidth=1.4)
-            axes.plot([row["difference"]], [place], color=INK, marker="D", markersize=5)
-        axes.axvline(0, color=INK, alpha=FAINT, linewidth=1)
-        axes.set_yticks(range(len(here)), [f"{row['first']} - {row['second']}\n{row['region']}, n={row['n']}" for row in here], fontsize=8)
-        axes.set_ylim(-0.6, max(len(here), 1) - 0.4)
-        axes.set_title(name.replace("_", " "), fontsize=10, loc="left", color=INK)
-    return _svg(figure, "Differences of methods with their intervals")
+def differences(measure: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the differences of methods in one measure with their intervals; rows as in comparison.json."""
+    here = [row for row in rows if row["measure"] == measure and row["difference"] is not None][::-1]
+    figure, axes = _figure(f"{measure}-differences", 3.6, 1.2 + 0.4 * len(here))
+    for place, row in enumerate(here):
+        if row["low"] is not None:
+            axes.plot([row["low"], row["high"]], [place, place], color=INK, linewidth=1.6)
+        axes.plot([row["difference"]], [place], color=INK, marker="D", markersize=6)
+    axes.axvline(0, color=INK, alpha=FAINT, linewidth=1)
+    axes.set_yticks(range(len(here)), [f"{row['first']} - {row['second']}\n{row['region']}, n={row['n']}" for row in here], fontsize=8)
+    axes.set_ylim(-0.6, max(len(here), 1) - 0.4)
+    axes.set_title(MEASURES.get(measure, measure.replace("_", " ")), fontsize=10, loc="left", color=INK)
+    return _svg(figure, f"Differences of methods in {measure} with their intervals")
 
 
-def bland_altman(rows: Sequence[Mapping[str, Any]], limits: Mapping[str, Mapping[str, Any] | None]) -> str:
-    """Return a panel a label, eight at most: the difference of volumes on their mean, bias and limits of agreement."""
-    labels = [name for name, found in limits.items() if found][:8]
-    figure, panels = _figure("agreement", 2.8 * len(labels), 2.7, len(labels))
-    for axes, label in zip(panels, labels):
-        here = [row for row in rows if str(row["label"]) == label]
-        means = [(row["before_ml"] + row["after_ml"]) / 2 for row in here]
-        axes.scatter(means, [row["difference_ml"] for row in here], s=18, color=INK, linewidths=0)
-        found = limits[label] or {}
-        for name, style in (("bias", "solid"), ("lower", (0, (4, 3))), ("upper", (0, (4, 3)))):
-            axes.axhline(found[name], color=INK, linewidth=1, linestyle=style)
-        axes.set_title(f"label {label}, n={found['n']}", fontsize=10, loc="left", color=INK)
-        axes.set_xlabel("mean of both (ml)")
-    panels[0].set_ylabel("after - before (ml)")
-    return _svg(figure, "Bland-Altman plots of volumes")
+def bland_altman(label: str, rows: Sequence[Mapping[str, Any]], limits: Mapping[str, Any]) -> str:
+    """Return the difference of a label's volumes on their mean, with bias and limits of agreement; as in agreement.json."""
+    figure, axes = _figure(f"label{label}", 2.8, 2.9)
+    here = [row for row in rows if str(row["label"]) == label]
+    means = [(row["before_ml"] + row["after_ml"]) / 2 for row in here]
+    axes.scatter(means, [row["difference_ml"] for row in here], s=22, color=INK, linewidths=0)
+    for name, style in (("bias", "solid"), ("lower", (0, (4, 3))), ("upper", (0, (4, 3)))):
+        axes.axhline(limits[name], color=INK, linewidth=1, linestyle=style)
+    axes.set_title(f"label {label}, n={limits['n']}", fontsize=10, loc="left", color=INK)
+    axes.set_xlabel("mean of both (ml)")
+    axes.set_ylabel("after - before (ml)")
+    return _svg(figure, f"Bland-Altman plot of the volumes of label {label}")
 
 
 def _mean(axes: Axes, place: float, summary: Mapping[str, Any]) -> None:
@@ -109,20 +101,19 @@ def _mean(axes: Axes, place: float, summary: Mapping[str, Any]) -> None:
     axes.plot([place], [summary["mean"]], color=INK, marker="D", markersize=6)
 
 
-def _figure(name: str, width: float, height: float, panels: int):  # type: ignore[no-untyped-def]
-    """Return a figure of `width` x `height` inches, and its axes in a row."""
+def _figure(name: str, width: float, height: float):  # type: ignore[no-untyped-def]
+    """Return a figure of `width` x `height` inches, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure((width, height), layout="constrained")
     figure.set_gid(name)
-    axes = list(np.atleast_1d(figure.subplots(1, panels)))
-    for one in axes:
-        one.spines[["top", "right"]].set_visible(False)
-        one.spines[["left", "bottom"]].set_color(INK)
-        one.tick_params(colors=INK, labelsize=9)
-        one.xaxis.label.set_color(INK)
-        one.yaxis.label.set_color(INK)
-        one.grid(axis="y", color=INK, alpha=0.12, linewidth=0.7)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(colors=INK, labelsize=9)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.7)
     return figure, axes
 
 

@@ -152,11 +152,16 @@ def other_tables(report: Mapping[str, Any]) -> list[Table]:
     """Return the tables of the other commands that measure, with what their columns mean."""
     tables: list[Table] = []
     for key, content in report["tables"].items():
-        for title, rows in ((TABLES[key], content["rows"]), (f"{TABLES[key]}: look at first", content.get("look_at_first", []))):
-            names = list(dict.fromkeys(name for row in rows for name in row))
-            columns = [{"text": name.replace("_", " "), "number": any(isinstance(row.get(name), (int, float)) for row in rows)} for name in names]
-            cells = [[entry(", ".join(v) if isinstance(v := row.get(name), list) else v) for name in names] for row in rows]
-            tables.append({"id": f"{key}-{len(tables)}", "caption": title, "columns": columns, "rows": cells, "about": "",
+        first = content.get("look_at_first", [])
+        rows = [row for row in content["rows"] if not first or "lesion" in row]  # without lesions they are those of `first`
+        limits = [{"label": label, **found} for label, found in content.get("agreement", {}).items() if found]
+        machine = content.get("hardware", {})
+        about = "On: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items()) + "." if machine else ""
+        for title, some in ((f"{TABLES[key]}: look at first", first), ("Limits of agreement (ml)", limits), (TABLES[key], rows)):
+            names = list(dict.fromkeys(name for row in some for name in row))
+            columns = [{"text": name.replace("_", " "), "number": any(isinstance(row.get(name), (int, float)) for row in some)} for name in names]
+            cells = [[entry(", ".join(v) if isinstance(v := row.get(name), list) else v) for name in names] for row in some]
+            tables.append({"id": f"{key}-{len(tables)}", "caption": title, "columns": columns, "rows": cells, "about": about,
                            "definitions": content["definitions"]})  # fmt: skip
     return [table for table in tables if table["rows"]]
 
