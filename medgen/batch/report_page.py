@@ -42,7 +42,7 @@ def html(
     Args:
         report: the content of report.json.
         pictures: by case, a list of "layer", "window", "units" and "png" (bytes).
-        plots: "caption" and "svgs".
+        plots: what `plots` returns.
         volumes: "case", "units" and "layers": "layer", "window" and "nifti" (base64) each.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -77,7 +77,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def plots(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the plots that the content allows: "caption" and "svgs"."""
+    """Return the plots that the content allows: "title", "caption", "svgs", and whether these are "wide"."""
     drawn: list[dict[str, Any]] = []
     quality, region = report["quality"], main_region(report)
     if quality and region:
@@ -100,13 +100,13 @@ def plots(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     compared = report["tables"].get("comparison", {}).get("rows", [])
     if compared:
         svgs = [report_plots.differences(name, compared) for name in dict.fromkeys(row["measure"] for row in compared)]
-        drawn.append({"title": "Methods compared", "caption": "First minus second; bars are 95 % intervals.", "svgs": svgs})
+        drawn.append({"title": "Methods compared", "caption": "First minus second; bars are 95 % intervals.", "svgs": svgs, "wide": True})
     agreement = report["tables"].get("agreement", {})
     limits = {label: found for label, found in agreement.get("agreement", {}).items() if found}
     if limits:
         svgs = [report_plots.bland_altman(label, agreement["rows"], found) for label, found in list(limits.items())[:8]]
         drawn.append({"title": "Agreement of volumes", "caption": "Bias (solid) and 95 % limits of agreement (dashed).", "svgs": svgs})
-    return drawn
+    return [{"wide": False, **plot} for plot in drawn]
 
 
 def _short(value: float) -> str:
