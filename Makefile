@@ -1,5 +1,5 @@
 # make demo: see real scans denoised. make test: run all tests. Both set up .venv by themselves.
-# make tools: Debian's dciodvfy and Orthanc, without which the tests against them are skipped (in CI: fail).
+# make tools: Debian's dciodvfy, Chromium and Orthanc, without which the tests against them are skipped (in CI: fail).
 PYTHON ?= python3
 BIN := .venv/bin
 AS_ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
@@ -14,8 +14,8 @@ test: .venv/ready
 	$(BIN)/python -m pytest
 
 tools:
-	@if ! command -v apt-get >/dev/null; then echo "no apt-get here: dicom3tools and orthanc are not installed"; \
-	elif ! command -v dciodvfy >/dev/null || ! test -x /usr/sbin/Orthanc; then $(AS_ROOT) sh -eu tests/install_tools.sh; fi
+	@if ! command -v apt-get >/dev/null; then echo "no apt-get here: dicom3tools, chromium and orthanc are not installed"; \
+	elif ! command -v dciodvfy >/dev/null || ! command -v chromium >/dev/null || ! test -x /usr/sbin/Orthanc; then $(AS_ROOT) sh -eu tests/install_tools.sh; fi
 
 lint: .venv/ready
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"

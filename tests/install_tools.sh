@@ -1,4 +1,4 @@
-# Install Debian's dicom3tools (dciodvfy) and orthanc for the tests, as root, and leave no Orthanc listening: its package
+# Install Debian's dicom3tools (dciodvfy), chromium and orthanc for the tests, as root, and leave no Orthanc listening: its package
 # starts a server on every address, so Debian's policy file (policy-rc.d) forbids all starts while it is installed.
 policy=/usr/sbin/policy-rc.d
 if ! test -e $policy; then
@@ -7,5 +7,5 @@ if ! test -e $policy; then
     chmod 755 $policy
 fi
 apt-get update -q
-DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends dicom3tools orthanc
+DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends dicom3tools chromium orthanc
 rm -f /etc/systemd/system/multi-user.target.wants/orthanc.service  # nor is it started with the machine

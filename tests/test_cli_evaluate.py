@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", ["evaluate", "compare", "agreement", "safety", "speed"])
+@pytest.mark.parametrize("command", ["evaluate", "compare", "agreement", "safety", "speed", "report"])
 def test_every_command_has_an_example(command: str) -> None:
     code, out, _ = call(command, "--help")
     assert code == 0 and f"Example: medgen {command}" in " ".join(out.split())

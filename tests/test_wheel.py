@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
+PAGE = ("report.html", "style.css", "page.js", "niivue/niivue.umd.js", "niivue/LICENSE", "niivue/README.md")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -23,6 +25,8 @@ def test_the_wheel_runs_its_bundle_from_another_directory(tmp_path: Path) -> Non
 
     call(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", REPOSITORY)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        assert {f"medgen/batch/page/{name}" for name in PAGE} <= set(packed.namelist())
     # The new environment borrows this one's dependencies through a path file: gigabytes need not be installed twice.
     call(sys.executable, "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
@@ -36,6 +40,7 @@ def test_the_wheel_runs_its_bundle_from_another_directory(tmp_path: Path) -> Non
     nib.save(nib.Nifti1Image(image, np.diag([2.0, 2.0, 2.0, 1.0])), tmp_path / "noise.nii.gz")
     listed = call(tmp_path / "venv/bin/medgen", "bundles")
     name = listed.split("\n")[1].split()[0]
-    call(tmp_path / "venv/bin/medgen", "run", name, "noise.nii.gz", "-o", "out")
+    call(tmp_path / "venv/bin/medgen", "run", name, "noise.nii.gz", "-o", "out", "--report")
+    assert "BSD 2-Clause" in (tmp_path / "out/report.html").read_text()
     assert nib.load(tmp_path / f"out/noise_{name}.nii.gz").shape == (24, 20, 17)
     assert str(own) in call(tmp_path / "venv/bin/medgen", "info", name)

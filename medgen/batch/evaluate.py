@@ -26,25 +26,41 @@ INTERVAL = (
 
 
 def evaluate(
-    candidate: Path, reference: Path | None, protocol: Protocol, output: Path | None, console: Console
-) -> int:
+    candidate: Path, reference: Path | None, protocol: Protocol, output: Path | None, console: Console,
+    before: Path | None = None,
+) -> int:  # fmt: skip
     """Measure candidates, against references of the same name where there are any; print a table, write results.csv and
-    .json in `output`. Returns the number of failures."""
+    .json in `output`. What the candidates were made from, `before`, is measured too, for the JSON.
+
+    Returns the number of failures."""
     regions = Regions(protocol)
-    if reference is None:
-        cases, errors, _ = find(candidate)
-        failures = [str(error) for error in errors] + regions.failures
-        images = [case for case in cases if len(cases) == 1 or not is_map(case)]
-        rows = _each(images, failures, lambda case: alone(case, regions))
-    else:
-        rows, failures = against(candidate, reference, regions)
-    definitions = SHARED | (ALONE if reference is None else PAIRED)
+    rows, failures = _measure(candidate, reference, regions)
+    earlier, more = _measure(before, reference, regions) if before else ([], [])
+    failures += [f"before: {line}" for line in more if line not in failures]
     _print(rows, failures, protocol, reference is not None, console)
-    report = {
-        "definitions": definitions, "protocol": protocol.told(), "interval": INTERVAL, "summary": summaries(rows),
-        "failures": failures,
-    }  # fmt: skip
+    content = content_of(rows, protocol, reference is not None, failures, earlier)
+    report = {key: value for key, value in content.items() if key != "rows"}
     return len(failures) + (save(output, "results", rows, report, console) if rows else 0)
+
+
+def content_of(
+    rows: list[Row], protocol: Protocol, paired: bool, failures: list[str], before: list[Row] | None = None
+) -> dict[str, Any]:
+    """Return all that results.json holds of rows, but the versions."""
+    content = {
+        "definitions": SHARED | (PAIRED if paired else ALONE), "protocol": protocol.told(), "interval": INTERVAL,
+        "summary": summaries(rows), "failures": failures, **({"before": before} if before else {}), "rows": rows,
+    }  # fmt: skip
+    return dict(tables.finite(content))
+
+
+def _measure(candidate: Path, reference: Path | None, regions: Regions) -> tuple[list[Row], list[str]]:
+    if reference is not None:
+        return against(candidate, reference, regions)
+    cases, errors, _ = find(candidate)
+    failures = [str(error) for error in errors] + regions.failures
+    images = [case for case in cases if len(cases) == 1 or not is_map(case)]
+    return each(images, failures, lambda case: alone(case, regions)), failures
 
 
 def against(candidate: Path, reference: Path, regions: Regions) -> tuple[list[Row], list[str]]:
@@ -54,7 +70,7 @@ def against(candidate: Path, reference: Path, regions: Regions) -> tuple[list[Ro
         failures.append(f"{candidate}: holds uncertainty maps only; give the images")
     failures += regions.failures
     truths = {mine: truth for mine, truth in pairs}
-    return _each(list(truths), failures, lambda mine: together(mine, truths[mine], regions)), failures
+    return each(list(truths), failures, lambda mine: together(mine, truths[mine], regions)), failures
 
 
 def together(mine: Case, truth: Case, regions: Regions) -> list[Row]:
@@ -111,7 +127,8 @@ def save(output: Path | None, name: str, rows: Sequence[Row], report: dict[str, 
     return 0
 
 
-def _each(cases: list[Case], failures: list[str], measure: Callable[[Case], list[Row]]) -> list[Row]:
+def each(cases: list[Case], failures: list[str], measure: Callable[[Case], list[Row]]) -> list[Row]:
+    """Return the rows of all cases; those that cannot be measured are a line each in `failures`."""
     rows: list[Row] = []
     for case in cases:
         try:

@@ -24,14 +24,7 @@ def three_planes(
     Radiological display: the patient's right on the left, anterior and superior up, and anterior on the right of the
     sagittal plane; true proportions.
     """
-    turn = nib.orientations.io_orientation(affine)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(turn[:, 0])]
-    columns = []
-    for title, volume in panels.items():
-        low, high = windows[title]
-        ras = nib.orientations.apply_orientation(volume, turn)
-        grey = (np.clip((ras.astype(np.float32) - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
-        columns.append([_plane(grey, axis, spacing) for axis in (2, 1, 0)])
+    columns = [planes(volume, affine, windows[title]) for title, volume in panels.items()]
     widths = [max(image.width for image in row) for row in zip(*columns)]
     width = max(widths) + MARGIN
     canvas = Image.new("L", (width * len(columns) + MARGIN, TITLE + 3 * (HEIGHT + MARGIN)), 0)
@@ -42,6 +35,16 @@ def three_planes(
             canvas.paste(image, (MARGIN + number * width, TITLE + row * (HEIGHT + MARGIN)))
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.save(path)
+
+
+def planes(volume: np.ndarray, affine: np.ndarray, window: tuple[float, float]) -> list[Image.Image]:
+    """Return the axial, coronal and sagittal planes through the middle of a volume as `three_planes` draws them."""
+    turn = nib.orientations.io_orientation(affine)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(turn[:, 0])]
+    low, high = window
+    ras = nib.orientations.apply_orientation(volume, turn)
+    grey = (np.clip((ras.astype(np.float32) - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
+    return [_plane(grey, axis, spacing) for axis in (2, 1, 0)]
 
 
 def _plane(volume: np.ndarray, axis: int, spacing: np.ndarray) -> Image.Image:

@@ -20,17 +20,22 @@ def write(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], report: Ma
     Values that are no finite numbers are empty cells, and null. Raises `ScanError` where the folder cannot be written to.
     """
     plain = [finite(row) for row in rows]
-    table = io.StringIO()
-    columns = list(dict.fromkeys(key for row in plain for key in row))
-    writer = csv.DictWriter(table, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(plain)
     content = {"versions": versions(), **finite(report), "rows": plain}
     paths = [folder / f"{name}.csv", folder / f"{name}.json"]
-    for path, text in zip(paths, [table.getvalue(), json.dumps(content, indent=2, allow_nan=False) + "\n"]):
+    for path, text in zip(paths, [csv_text(plain), json.dumps(content, indent=2, allow_nan=False) + "\n"]):
         with whole_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return paths
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV, with all columns that any of them has."""
+    table = io.StringIO()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
 
 
 def finite(value: Any) -> Any:

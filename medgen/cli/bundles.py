@@ -59,6 +59,7 @@ def run(
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     permissive: Permissive = False,
     memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
+    report: Annotated[bool, typer.Option("--report", help="also write report.html in the output folder")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
 ) -> None:
@@ -66,11 +67,14 @@ def run(
     if format not in ("nifti", "dicom", "same"):
         raise fail(f"--format must be nifti, dicom or same, not {format}")
     from medgen.batch import progress
+    from medgen.batch import report as reports
     from medgen.batch.run import Options
     from medgen.bundles import BundleError, open_bundle
     from medgen.scans import ScanError, find
 
     try:
+        if report:
+            reports.check(output / "report.html")
         opened = open_bundle(bundle, device, _settings(setting))
         cases, errors, _ = find(paths)
         if not cases:
@@ -84,7 +88,10 @@ def run(
             opened.network  # noqa: B018  a missing or altered checkpoint stops here, before the first scan
             progress.prepare_output(output)
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
-    except (BundleError, ScanError) as error:
+            if report:
+                screen.quiet = json_lines  # what is printed is for machines then
+                reports.of_run(opened, cases, options, screen)
+    except (BundleError, ScanError, reports.ReportError) as error:
         raise fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
 

@@ -1,4 +1,4 @@
-"""Commands that measure: quality, methods compared, agreement, safety, speed."""
+"""Commands that measure: quality, methods compared, agreement, safety, speed; and the report on all of it."""
 
 from __future__ import annotations
 
@@ -39,18 +39,58 @@ def evaluate(
     hu: Hu = False,
     subject: Subject = None,
     output: Output = None,
+    before: Annotated[Optional[Path], typer.Option(help="what the scans were made from, named alike: is measured too")] = None,
+    report: Annotated[bool, typer.Option("--report", help="also write report.html in the output folder")] = False,
 ) -> None:
     """Measure image quality against a reference, or without one (noise, sharpness, consistency of slices).
 
     Example: medgen evaluate denoised/ --reference clean/ -o report/
     """
+    from medgen.batch import report as reports
     from medgen.batch.evaluate import evaluate as measure_all
+    from medgen.scans import ScanError
 
     protocol = _protocol(mask, labels, background, data_range, slice_axis, hu, subject)
-    _exist(candidate, reference, mask, labels)
+    _exist(candidate, reference, mask, labels, before)
     if reference is None and data_range is not None:
         raise fail("--data-range is for PSNR and SSIM, which want a --reference")
-    raise typer.Exit(1 if measure_all(candidate, reference, protocol, output, console()) else 0)
+    if report and output is None:
+        raise fail("--report is written in the output folder, so it wants --output")
+    try:
+        if report and output is not None:
+            reports.check(output / "report.html")
+        failed = measure_all(candidate, reference, protocol, output, console(), before)
+        if report and output is not None and (output / "results.json").is_file():
+            reports.of_evaluation(candidate, output, console(), before=before, reference=reference)
+    except (ScanError, reports.ReportError) as error:
+        raise fail(str(error)) from None
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="output folders of run, evaluate, compare, safety, agreement, speed")],
+    before: Annotated[Optional[Path], typer.Option(help="what the results were made from, named alike (a, a_restored)")] = None,
+    reference: Annotated[Optional[Path], typer.Option(help="the truth, named alike: measured where no results.json is there")] = None,
+    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="the page; report.html in the first folder by default")] = None,
+    pictures: Annotated[int, typer.Option(min=0, help="how many cases are pictured")] = 24,
+    viewer: Annotated[int, typer.Option(min=0, help="how many cases are in the 3D viewer")] = 3,
+) -> None:
+    """Write one page that opens offline: tables, plots, pictures, a 3D viewer; JSON, CSV and Markdown beside it.
+
+    Example: medgen report out/ --before scans/ --reference clean/ -o report.html
+    """
+    from medgen.batch import report as reports
+    from medgen.scans import ScanError
+
+    _exist(*folders, before, reference)
+    first = folders[0] if folders[0].is_dir() else folders[0].parent
+    page = output or first / "report.html"
+    page = page / "report.html" if page.is_dir() else page
+    try:
+        reports.of_folders(folders, page, console(), before=before, reference=reference, pictures=pictures, viewer=viewer)
+    except (ScanError, reports.ReportError) as error:
+        raise fail(str(error)) from None
 
 
 @app.command()

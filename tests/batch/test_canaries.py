@@ -85,7 +85,7 @@ def test_the_canaries_are_there_and_are_found(tmp_path: Path) -> None:
 def test_no_canary_gets_out_of_sound_scans(tmp_path: Path) -> None:
     source, out = inputs(tmp_path / "in"), tmp_path / "out"
     codes, said = medgen(
-        ["run", NAME, source, "-o", out / "nifti", "--uncertainty", "--device", "cpu"],
+        ["run", NAME, source, "-o", out / "nifti", "--uncertainty", "--device", "cpu", "--report"],
         ["run", NAME, source, "-o", out / "dicom", "--format", "dicom", "--device", "cpu"],
         ["run", NAME, source, "-o", out / "json", "--json", "--device", "cpu"],
         ["run", NAME, source, "-o", out / "none", "--dry-run", "--device", "cpu"],
@@ -94,8 +94,10 @@ def test_no_canary_gets_out_of_sound_scans(tmp_path: Path) -> None:
         ["inspect", source],
         ["inspect", source, "--json"],
         ["convert", source, "-o", out / "converted"],
+        ["report", out / "nifti", out / "report", "--before", source, "-o", out / "page/page.html"],
     )
-    assert codes == [0] * 9, said
+    assert codes == [0] * 10, said
+    assert all((out / page).read_text().count('id="nifti-') == 3 * 4 for page in ("nifti/report.html", "page/page.html"))
     assert len(list((out / "nifti").glob("*.nii.gz"))) == 10 and len(list((out / "dicom").glob("*/*.dcm"))) == 20
     assert len(list((out / "converted").glob("*.nii.gz"))) == 5 and (out / "report/results.csv").is_file()
     assert_silent(said, out, but=".dcm")  # a derived series stays with its patient
@@ -106,7 +108,7 @@ def test_deidentify_lets_no_canary_into_anything_not_even_a_path(tmp_path: Path)
     (source / "nii.nii.gz").rename(source / "Cnry40002x.nii.gz")
     (source / "mr").rename(source / "Cnry40003x")
     codes, said = medgen(
-        ["run", NAME, source, "-o", out, "--format", "same", "--deidentify", "--uncertainty", "--device", "cpu"],
+        ["run", NAME, source, "-o", out, "--format", "same", "--deidentify", "--uncertainty", "--device", "cpu", "--report"],
         ["run", NAME, source, "-o", out / "all", "--format", "dicom", "--deidentify", "--device", "cpu"],
     )
     assert codes == [0, 0], said

@@ -10,7 +10,6 @@ each head is used, since BM4D takes minutes for a whole one. PSNR and SSIM insid
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +27,7 @@ from medgen.evaluation.image_quality import psnr, ssim
 from medgen.evaluation.statistics import summarise
 from medgen.scans import find, read
 from medgen.transforms.degrade import rician_noise
+from tests.benchmarks import numbers
 from tests.benchmarks.rician_vst import RicianVST
 from tests.benchmarks.worst import Worst
 
@@ -153,7 +153,20 @@ def main() -> None:
     report(rows, list(others))
     worst.write(options.failure)
     if options.output:
-        options.output.write_text(json.dumps(rows, indent=1) + "\n")
+        numbers.write(options.output, "denoise", medgen.bundle, rows)
+
+
+def table(rows: list[dict[str, Any]], unit: str = "%") -> str:
+    """Return the table by contrast and level as Markdown: PSNR in dB / SSIM, means over scans."""
+    noisy = [row for row in rows if row["level"]]
+    names = ["noisy", *(name for name in dict.fromkeys(row["method"] for row in noisy) if name not in ("noisy", "medgen")), "medgen"]
+    titles = [{"gaussian": "best Gaussian", "nlm": "NLM", "bm4d": "BM4D"}.get(name, name) for name in names]
+    lines = ["| contrast | noise | n | " + " | ".join(titles) + " |", "|---" * (len(names) + 3) + "|"]
+    for group, level in sorted({(row["group"], row["level"]) for row in noisy}):
+        some = {name: [r for r in noisy if (r["group"], r["level"], r["method"]) == (group, level, name)] for name in names}
+        cells = [f"{np.mean([r['psnr'] for r in found]):.2f} / {np.mean([r['ssim'] for r in found]):.3f}" for found in some.values()]
+        lines.append(f"| {group} | {level:g} {unit} | {len(some['medgen'])} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def report(rows: list[dict[str, Any]], others: list[str], unit: str = "%") -> None:

@@ -13,7 +13,6 @@ of what the trunk of mr_denoise_vae, which no result was trained against, sees i
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import time
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from medgen.evaluation.image_quality import psnr, ssim
 from medgen.evaluation.statistics import summarise
 from medgen.scans import Scan, ScanError, find, read
 from medgen.transforms.slices import kriging, slice_matrix
+from tests.benchmarks import numbers
 from tests.benchmarks.denoise import load
 from tests.benchmarks.worst import Worst
 
@@ -182,17 +182,25 @@ def main() -> None:
     worst.write(options.failure)
     print("Frechet distance to the truth: " + ", ".join(f"{name} {value:.2f}" for name, value in patches.distances().items()))
     if options.output:
-        options.output.write_text(json.dumps(rows, indent=1))
+        numbers.write(options.output, "enhance", first, rows)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the table by factor as Markdown: PSNR in dB / SSIM, means over scans."""
+    names = [key for key, value in rows[0].items() if isinstance(value, dict)]
+    titles = [{"cubic": "cubic B-spline"}.get(name, name.replace("medgen", "strength")) for name in names]
+    lines = ["| factor | n | " + " | ".join(titles) + " |", "|---" * (len(names) + 2) + "|"]
+    for factor in sorted({row["factor"] for row in rows}):
+        some = [row for row in rows if row["factor"] == factor]
+        cells = [f"{np.mean([r[m]['psnr'] for r in some]):.2f} / {np.mean([r[m]['ssim'] for r in some]):.3f}" for m in names]
+        lines.append(f"| {factor} | {len(some)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def report(rows: list[dict[str, Any]], is_ct: bool) -> None:
     """Print the table by factor, and each method's distance from cubic with its interval."""
+    print("\n" + table(rows))
     names = [key for key, value in rows[0].items() if isinstance(value, dict)]
-    print("\n| factor | n | " + " | ".join(names) + " |\n" + "|---" * (len(names) + 2) + "|")
-    for factor in sorted({row["factor"] for row in rows}):
-        some = [row for row in rows if row["factor"] == factor]
-        cells = [f"{np.mean([r[m]['psnr'] for r in some]):.2f} / {np.mean([r[m]['ssim'] for r in some]):.3f}" for m in names]
-        print(f"| {factor} | {len(some)} | " + " | ".join(cells) + " |")
     for name in names:
         for metric in ("psnr", "ssim"):
             s = summarise([row[name][metric] - row["cubic"][metric] for row in rows], subjects=[row["subject"] for row in rows])
