@@ -1,0 +1,107 @@
+"""A sentence as a row of items: phrases of the lexicon, quantities, unknown words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from medgen.text import lexicon, numbers
+
+
+class TextError(ValueError):
+    """A sentence that contradicts itself, or asks for what there is not: what, and what to say instead, in one line."""
+
+
+@dataclass(eq=False)
+class Item:
+    """A piece of the sentence: what it is (`tag`), what it says (`value`), and where it stands."""
+
+    tag: str
+    value: Any
+    start: int
+    end: int
+    text: str
+    meaning: str = ""  #: what was made of it; empty while nothing was
+    denied: bool = False
+
+
+@dataclass
+class Reading:
+    """A sentence while it is read: its items, and what is to be told about it."""
+
+    text: str
+    items: list[Item] = field(default_factory=list)
+    ignored: list[Item] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def cover(self, first: Item, last: Item, tag: str, value: Any = None) -> Item:
+        """Return one item that stands for all from `first` to `last`."""
+        return Item(tag, value, first.start, last.end, self.text[first.start : last.end].strip())
+
+
+_BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?": "stop", ",": "comma", "(": "comma", ")": "comma"}
+_SIDES = ("left", "right", "bilateral", "both")
+
+
+def read(text: str) -> Reading:
+    """Return the items of a sentence. `TextError` where a word of weight is misspelt or a number makes no sense."""
+    reading, low, here = Reading(text), lexicon.plain(text), 0
+    while here < len(low):
+        here = _next(reading, low, here)
+    return reading
+
+
+def _next(reading: Reading, low: str, here: int) -> int:
+    text = reading.text
+
+    def add(tag: str, value: Any, end: int) -> int:
+        reading.items.append(Item(tag, value, here, end, text[here:end].strip(" -")))
+        return end
+
+    if low[here].isspace() and low[here] != "\n":
+        return here + 1
+    try:
+        quantity = numbers.read(low, here)
+    except ValueError as error:
+        raise TextError(f"{error}; say it another way") from None
+    phrase = lexicon.look_up(low, here)
+    if phrase and phrase[0].tag in ("sex", "side") and phrase[1] - here == 1 and low[here].isascii() and text[here].islower():
+        phrase = None  # F, M, L and R are abbreviations as capitals only
+    if quantity and (not phrase or quantity.end >= phrase[1]):
+        return add("quantity", quantity, quantity.end)
+    if phrase:
+        meaning, end = phrase
+        add(meaning.tag, meaning.value, end)
+        if free := re.compile(r"[\s-]free(?! of)\b").match(low, end):
+            reading.items[-1].denied = meaning.tag in ("motion", "noise", "artefacts", "lesion")
+            if reading.items[-1].denied:
+                return free.end()
+        return end
+    if low[here] in _BREAK:
+        return add(_BREAK[low[here]], None, here + 1)
+    if found := re.compile(r"[a-z][a-z0-9']*").match(low, here):
+        return _unknown(reading, found.group(), here, found.end())
+    if not low[here].isalnum():
+        return here + 1
+    last = reading.items[-1] if reading.items else None
+    if last and last.tag == "word" and last.end == here and not last.text[-1].isascii():
+        last.end, last.text = here + 1, text[last.start : here + 1]
+        return here + 1
+    return add("word", None, here + 1)
+
+
+def _unknown(reading: Reading, word: str, here: int, end: int) -> int:
+    shown = reading.text[here:end]
+    if word in ("l", "r"):
+        raise TextError(f"'{shown}' may be a side; write left or right, or a capital {word.upper()}")
+    close = lexicon.near(word)
+    meanings = {lexicon.table().get(w, lexicon.Meaning("", "")) for w in close}
+    if any(w in _SIDES for w in close) or any(m.tag in ("not", "side", "except", "from") for m in meanings):
+        raise TextError(f"'{shown}' may be {' or '.join(close)}; a word that decides on side or denial is not guessed")
+    if len(close) == 1 and (found := lexicon.look_up(close[0], 0)) and found[1] == len(close[0]):
+        reading.warnings.append(f"'{shown}' was read as '{close[0]}'")
+        reading.items.append(Item(found[0].tag, found[0].value, here, end, shown))
+    else:
+        reading.items.append(Item("word", None, here, end, shown))
+    return end
