@@ -31,13 +31,15 @@ def split(items: list[Item]) -> list[Segment]:
     """Return the segments of a text, with `Item.denied` set on all that is denied, and the denials taken out."""
     segments = [Segment("stop", 0)]
     items = _exceptions(items)
-    for item in items:
+    for n, item in enumerate(items):
         if item.tag == "stop" or item.tag in _OPENERS:
             opener = item.tag
             if not segments[-1].items and opener != "stop":  # ', but': the stronger word counts
                 segments[-1].opened_by = opener
                 continue
             segments.append(Segment(opener, segments[-1].sentence + (opener == "stop")))
+        elif _without(items, n) and segments[-1].items and segments[-1].items[-1].tag != "not":
+            segments.append(Segment("with", segments[-1].sentence, [item]))
         else:
             segments[-1].items.append(item)
     segments = [s for s in segments if s.items]
@@ -47,6 +49,14 @@ def split(items: list[Item]) -> list[Segment]:
         if segment.opened_by == "except" and (before is None or not before.denied_at_end):
             raise TextError("'except' is understood after a denial only (no lesion except ...); say what there is")
     return segments
+
+
+def _without(items: list[Item], n: int) -> bool:
+    """Tell whether a denial ties a further finding to what is before it: 'a tumour without oedema'."""
+    if items[n].tag != "not" or items[n].text.lower() not in ("without", "w/o", "不伴", "不伴有"):
+        return False
+    following = next((i.tag for i in items[n + 1 :] if i.tag in (*NAMED, *_OPENERS, "stop", "enlarged")), "")
+    return following in NAMED
 
 
 def _exceptions(items: list[Item]) -> list[Item]:

@@ -103,16 +103,16 @@ bias -: bias, bias field, bias fields, inhomogeneity, intensity inhomogeneity, i
 artefacts -: artefact, artefacts, artifact, artifacts
 slice -: slice, slices, slice thickness, thickness, section, sections, thick, section thickness, sliced
 voxel -: isotropic, voxel, voxels, voxel size, isotropic voxels, resolution, isotropic resolution
-other head: fov, field of view, gap, slice gap, spacing, slice spacing, matrix, in plane, in plane resolution
+other -: fov, field of view, gap, slice gap, spacing, slice spacing, matrix, in plane, in plane resolution
 grade mild: mild, mildly, slight, slightly, minimal, minimally, subtle, minor, faint, a little, a bit of
 grade moderate: moderate, moderately, mild to moderate, medium degree
 grade severe: severe, severely, marked, markedly, heavy, heavily, strong, strongly, pronounced, considerable, considerably, gross, grossly, very, moderate to severe, advanced, significant, substantial, massively, extreme, extremely
-size 1 3: tiny, punctate, pinpoint, pin point, minute
-size 3 10: small, little
-size 10 20: medium sized, mid sized, intermediate sized
-size 20 40: large, sizeable, sizable
-size 40 80: huge, giant, massive, enormous
-vague size -: mm, cm, millimetre, millimetres, millimeter, millimeters, centimetre, centimetres, centimeter, centimeters, inch, inches, pea, golf ball, tennis ball, walnut, grape, cherry, plum, fist, coin
+scale 1 3: tiny, punctate, pinpoint, pin point, minute
+scale 3 10: small, little
+scale 10 20: medium sized, mid sized, intermediate sized
+scale 20 40: large, sizeable, sizable
+scale 40 80: huge, giant, massive, enormous
+vague -: mm, cm, millimetre, millimetres, millimeter, millimeters, centimetre, centimetres, centimeter, centimeters, inch, inches, pea, golf ball, tennis ball, walnut, grape, cherry, plum, fist, coin
 count 1 1: a, an, single, solitary, another, the other, isolated, one more
 count 2 2: a couple, a couple of, a pair, a pair of
 count 2 4: few, a few, a handful of

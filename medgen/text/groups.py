@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 from medgen.text.clauses import Segment
 from medgen.text.items import Item, Reading, TextError
 
-_LESION = ("side", "place", "from", "size", "box", "size word", "count", "number", "each", "respectively", "relative")
+_LESION = ("side", "place", "from", "size", "box", "scale", "count", "number", "each", "respectively", "relative")
 #: what can be said of each head
 SUITS: dict[str, tuple[str, ...]] = {
     "lesion": _LESION,
-    "ventricles": ("side", "grade", "enlarged", "slit", "normal", "times", "percent", "size word", "relative"),
+    "ventricles": ("side", "grade", "enlarged", "slit", "normal", "times", "percent", "scale", "relative"),
     "atrophy": ("side", "place", "grade", "relative"),
     "shift": ("side", "from", "size", "grade", "relative"),
     "motion": ("grade", "percent"),
     "noise": ("grade", "percent"),
     "bias": ("grade", "percent"),
-    "oedema": ("grade", "side", "place", "size", "size word"),
+    "oedema": ("grade", "side", "place", "size", "scale"),
     "slice": ("size",),
     "voxel": ("size", "box"),
-    "other head": ("size", "box", "number"),
+    "other": ("size", "box", "number"),
 }
 ATTRIBUTES = frozenset(tag for tags in SUITS.values() for tag in tags)
-_CARRY_WEIGHT = ("side", "place", "from", "size", "box", "size word", "count", "number", "relative", "times", "percent")
+_CARRY_WEIGHT = ("side", "place", "from", "size", "box", "scale", "count", "number", "relative", "times", "percent")
 
 
 @dataclass
@@ -113,7 +113,7 @@ def _takes(group: Group, items: list[Item]) -> bool:
 def _next_head(segments: list[Segment], n: int) -> str | None:
     if n + 1 >= len(segments) or segments[n + 1].sentence != segments[n].sentence:
         return None
-    return next((i.tag for i in segments[n + 1].items if i.tag in SUITS and not i.denied), None)
+    return next((i.tag for i in segments[n + 1].items if i.tag in SUITS and i.tag != "oedema" and not i.denied), None)
 
 
 def _has_own(segment: Segment, items: list[Item]) -> bool:

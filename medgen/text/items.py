@@ -40,7 +40,7 @@ class Reading:
         return Item(tag, value, first.start, last.end, self.text[first.start : last.end].strip())
 
 
-_BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?": "stop", ",": "comma", "(": "comma", ")": "comma"}
+_BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?": "stop", ",": "comma", "，": "comma", "(": "comma", ")": "comma"}
 _SIDES = ("left", "right", "bilateral", "both")
 
 
@@ -82,6 +82,8 @@ def _next(reading: Reading, low: str, here: int) -> int:
         return add(_BREAK[low[here]], None, here + 1)
     if found := re.compile(r"[a-z][a-z0-9']*").match(low, here):
         return _unknown(reading, found.group(), here, found.end())
+    if low[here].isdigit():
+        raise TextError(f"'{text[max(here - 4, 0) : here + 6].strip()}': the number is not understood; write it with its unit")
     if not low[here].isalnum():
         return here + 1
     last = reading.items[-1] if reading.items else None

@@ -69,7 +69,7 @@ def _shown(group: Group, reading: Reading) -> str:
 
 
 def _weighty(items: list[Item]) -> list[Item]:
-    return [i for i in items if i.tag in ("side", "place", "from", "size", "box", "size word", "count", "number")]
+    return [i for i in items if i.tag in ("side", "place", "from", "size", "box", "scale", "count", "number")]
 
 
 def _agree(group: Group, earlier: list[Lesion], reading: Reading) -> None:
@@ -132,6 +132,9 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
     spots, sizes = _spots(said, shown), _sizes(said, shown, reading)
     each, respectively = any(i.tag == "each" for i in said), any(i.tag == "respectively" for i in said)
     count, article = _count(said, shown)
+    for item in said:
+        if item.tag == "number" and item.start > group.head.start and item.text[0].isdigit():
+            raise TextError(f"'{item.text}' in '{shown}' has no unit; write mm or cm after a size")
     if number == "wm" and not any(s.place for s in spots):
         spots = [replace(s, place="white matter") for s in spots] or [Spot(place="white matter")]
     group.head.meaning = f"{kind} lesion"
@@ -144,7 +147,8 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
             raise TextError(f"'{shown}': which size is where? Describe each lesion, or say 'respectively'")
         if count is not None and not article and count != Range(low=len(sizes), high=len(sizes)):
             raise TextError(f"'{shown}' has {len(sizes)} sizes for {count} lesions; describe each")
-        return [_lesion(kind, spot, size, Range(low=1, high=1)) for spot, size in pairs]
+        one = Range(low=1, high=1) if number != "mass" else None
+        return [_lesion(kind, spot, size, one) for spot, size in pairs]
     size = sizes[0] if sizes else None
     spots = _sides_of_one(spots)
     alone = number == "one" or (count is not None and count.high == 1)
@@ -155,7 +159,7 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
         if spot.side == "bilateral" and each and count is not None and any(i.tag in ("count", "number") for i in said) and count.high == 1:
             count = Range(low=2, high=2)
         return [_lesion(kind, spot, size, count, shown)]
-    if alone and not each and not (number == "one" and count is None and all(s.joined for s in spots[1:]) and False):
+    if alone and not each:
         raise TextError(f"'{shown}': one lesion cannot be in {len(spots)} places; describe each")
     if count is not None and not each:
         if count.low != count.high or count.low != len(spots):
@@ -256,7 +260,7 @@ def _sizes(said: list[Item], shown: str, reading: Reading) -> list[Range]:
     for item in said:
         if item.tag == "and":
             joined = True
-        elif item.tag == "size word":
+        elif item.tag == "scale":
             low, high = map(float, item.value.split())
             word = Range(low=low, high=high)
             item.meaning = f"diameter: {word} mm, unless a number is given"
@@ -313,7 +317,7 @@ def _oedema(groups: list[Group], found: list[tuple[Group, list[Lesion]]], order:
             found[n] = (found[n][0], _resolve(found[n][0], reading))
         found[n] = (found[n][0], [s.model_copy(update={"oedema": not group.head.denied}) for s in found[n][1]])
         group.head.meaning = "no oedema" if group.head.denied else "oedema"
-        for item in group.all("grade", "size word"):
+        for item in group.all("grade", "scale"):
             reading.warnings.append(f"'{item.text}': oedema has no grade here; ignored")
 
 

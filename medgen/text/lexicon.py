@@ -9,7 +9,7 @@ from typing import NamedTuple
 from medgen.text import chinese, english
 
 _PLAIN = {ord(a): b for a, b in zip(chinese.TRADITIONAL, chinese.SIMPLIFIED)}
-_PLAIN |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}  # full-width Latin, digits, punctuation
+_PLAIN |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if code != 0xFF0C}  # full-width, but for the comma
 _PLAIN |= {0x3000: " ", 0x2010: "-", 0x2011: "-", 0x2212: "-", 0x2019: "'", 0x2018: "'", 0xFF64: "、"}
 
 

@@ -92,7 +92,7 @@ def read(text: str, start: int) -> Quantity | None:
 
 def _number(text: str, start: int) -> tuple[float, int, bool] | None:
     if found := _DIGITS.match(text, start):
-        if start and (text[start - 1].isalpha() and text[start - 1].isascii() or text[start - 1] in ".,/" and text[start - 2 : start - 1].isdigit()):
+        if start and (text[start - 1].isalpha() and text[start - 1].isascii() or text[start - 1] in "./" and text[start - 2 : start - 1].isdigit()):
             return None
         over, under, whole, part = found.groups()
         if under is not None:

@@ -18,7 +18,7 @@ from medgen.text.spec import Range, ScanSpec
 _VENTRICLES = {"none": 1.0, "mild": 1.5, "moderate": 2.0, "severe": 3.0}  #: times the normal volume, by grade of enlargement
 _SMALL = 0.6
 _SHIFT = {"mild": Range(low=1, high=5), "moderate": Range(low=5, high=10), "severe": Range(low=10, high=20)}
-_WEIGHTY = ("side", "from", "place", "size", "box", "size word", "number", "relative", "vague size", "far", "radius", "times", "percent")
+_WEIGHTY = ("side", "from", "place", "size", "box", "scale", "number", "relative", "vague", "far", "radius", "times", "percent")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def parse(text: str) -> Parsed:
     reading = read(text)
     settle(reading)
     for item in reading.items:
-        if item.tag == "vague size":
+        if item.tag == "vague":
             raise TextError(f"'{item.text}' is no size that is understood; write a diameter as a number with mm or cm")
     everything = list(reading.items)
     segments = split(reading.items)
@@ -130,7 +130,7 @@ def _only(told: list[Any], groups: list[Group], reading: Reading) -> Any:
 
 def _ventricles(group: Group, reading: Reading) -> dict[str, Any] | None:
     side = _side(group)
-    size_words = group.all("size word")
+    size_words = group.all("scale")
     large = group.all("enlarged") + [i for i in size_words if float(i.value.split()[0]) >= 20] + (
         [group.head] if group.head.value == "enlarged" else []
     )  # fmt: skip
@@ -245,7 +245,7 @@ def _geometry(groups: list[Group], reading: Reading) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for group in groups:
         tag, sizes = group.head.tag, group.all("size", "box")
-        if tag == "other head":
+        if tag == "other":
             reading.ignored += [group.head, *sizes]
             for item in (*sizes, *group.all("number")):
                 item.meaning = "ignored"
