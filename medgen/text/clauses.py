@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from medgen.text.items import Item, TextError
 
-_OPENERS = ("comma", "with", "but", "except")
+_OPENERS = ("comma", "paren", "with", "but", "except")
 #: what can be denied
 NAMED = (
     "lesion", "again", "wmh", "ventricles", "atrophy", "shift", "midline", "motion", "noise", "bias", "artefacts", "contrast",

@@ -68,8 +68,8 @@ lesion tumour-like many: tumours, tumors, neoplasms, masses, gbms, glioblastomas
 lesion tumour-like mass: metastatic, neoplastic
 again -: it, they, the lesion, this lesion, that lesion, these lesions, the lesions, the tumour, the tumor, the infarct, the stroke, the mass
 oedema -: oedema, edema, oedematous, edematous, perilesional oedema, perilesional edema, peritumoral edema, peritumoral oedema, vasogenic oedema, vasogenic edema
-side left: left, left sided, left side, left hand side, l, lt, leftward, leftwards, patient's left, lefthand
-side right: right, right sided, right side, right hand side, r, rt, rightward, rightwards, patient's right, righthand
+side left: lhs, left, left sided, left side, left hand side, l, lt, leftward, leftwards, patient's left, lefthand
+side right: rhs, right, right sided, right side, right hand side, r, rt, rightward, rightwards, patient's right, righthand
 side bilateral: bilateral, bilaterally, both, both sides, on both sides, either side, bilat, b/l, both hemispheres
 from to left: right to left, from right to left, from the right to the left, r to l
 from to right: left to right, from left to right, from the left to the right, l to r
@@ -120,6 +120,7 @@ count 3 6: several
 count 3 10: multiple, multifocal, various
 count 10 30: many, numerous, innumerable, countless, disseminated
 each -: each, apiece
+all -: all, all of them
 respectively -: respectively, in that order
 radius -: radius, radius of, in radius
 diameter -: diameter, diameter of, in diameter, across, wide across
@@ -130,7 +131,7 @@ not -: no, without, w/o, not, absent, no evidence of, free of, negative for, nei
 except -: except, except for, apart from, other than, save for, with the exception of, aside from
 and -: and, &, plus, as well as, also, together with
 or -: or, either, versus, vs, and/or, perhaps, maybe, possibly
-with -: with, causing, producing, showing, leading to, resulting in, having, has, who has, shows, demonstrating, plus a
+with -: w/, with, causing, producing, showing, leading to, resulting in, having, has, who has, shows, demonstrating, plus a
 but -: but, however, although, though, yet, while, whereas, instead
 isa -: consistent with, suspicious for, compatible with, suggestive of, in keeping with, representing, namely, i.e.
 body -: arm, leg, hand, foot, face, facial, eye, ear, knee, hip, shoulder, limb, hemiparesis, hemiplegia, weakness, numbness, paralysis, palsy, pain, headache, hemianopia, deafness, droop, neglect, visual field, breast, lung, kidney, handed, handedness, hander, sided weakness, sided hemiparesis, sided headache, sided numbness
@@ -138,5 +139,5 @@ drop side: right handed, left handed, right hander, left hander, right handednes
 drop: mass effect, contrast enhancing, with contrast enhancing, old, 2d, 3d, ring enhancing, enhancing, enhancement, image quality, grade, tr, te, ti, left ventricular function
 drop grade number: who grade, fazekas, stage
 join: :, =
-fill: the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, deep, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, all, they're, it's, only, just, now, old lesions
+fill: the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, deep, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, they're, it's, only, just, now, old lesions
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from medgen.text.clauses import Segment
 from medgen.text.items import Item, Reading, TextError
 
-_LESION = ("side", "place", "from", "size", "box", "scale", "count", "number", "each", "respectively", "relative")
+_LESION = ("side", "place", "size", "box", "scale", "count", "number", "each", "respectively", "relative")
 #: what can be said of each head
 SUITS: dict[str, tuple[str, ...]] = {
     "lesion": _LESION,
@@ -53,7 +53,8 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
         items = [i for i in items if i.tag in SUITS or i.tag in ATTRIBUTES or i.tag in ("and", "or", "all")]
         made = _bind(items, segment, reading)
         if made:
-            if waiting:
+            made = _appositions(made, groups, segment, reading)
+            if waiting and made:
                 taker = next((g for g in made[:1] if _takes(g, waiting)), None)
                 if taker is None:
                     raise _of_what(waiting, reading)
@@ -68,9 +69,12 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
                 if item.denied:
                     _check_denied(item, groups, reading)
             continue
-        if heavy[0].tag == "normal":
-            head = Item("lesion", "unspecified mass", heavy[0].start, heavy[0].end, heavy[0].text, denied=not heavy[0].denied)
-            groups.append(Group(head, segment.sentence, [i for i in items if i is not heavy[0]]))
+        normal = next((i for i in items if i.tag == "normal"), None)
+        if normal is not None and all(i.tag in ("normal", "side", "place") for i in heavy):
+            if normal.denied:
+                raise TextError(f"'not {normal.text}': say what there is")
+            head = Item("lesion", "unspecified mass", normal.start, normal.end, normal.text, denied=True)
+            groups.append(Group(head, segment.sentence, [i for i in items if i is not normal]))
             continue
         last = groups[-1] if groups and groups[-1].sentence == segment.sentence and not waiting else None
         if last is not None and _takes(last, heavy):
@@ -78,7 +82,7 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
             if following is not None and all(i.tag in SUITS.get(following, ()) for i in heavy) and heavy[0].tag in _CARRY_WEIGHT:
                 if not _has_own(segments[n + 1], heavy):
                     raise TextError(f"'{_shown(heavy, reading)}' may belong to what is before or after it; join it to one by words")
-            last.said += [Item("comma", None, 0, 0, ""), *items]
+            _say_of_all(last, groups, items, reading)
         elif all(i.tag in ("grade", "each", "respectively", "enlarged", "slit") for i in heavy):
             waiting += items
         else:
@@ -87,6 +91,42 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
         raise _of_what(waiting, reading)
     alone += waiting
     return groups, alone
+
+
+def _appositions(made: list[Group], groups: list[Group], segment: Segment, reading: Reading) -> list[Group]:
+    """Join a second name to the lesion it names: 'a tumour (glioblastoma)', 'glioblastoma, a 30 mm mass'."""
+    last, first = groups[-1] if groups else None, made[0]
+    if last is None or last.sentence != segment.sentence or segment.opened_by not in ("comma", "paren"):
+        return made
+    heads = (last.head, first.head)
+    kinds = [h.value.split()[0] for h in heads if h.tag == "lesion" and not h.denied]
+    if len(kinds) < 2 or "pointed" in kinds or "again" in kinds or len({*kinds} - {"unspecified"}) > 1:
+        return made
+    if not first.said:
+        last.head.value = f"{kinds[1] if kinds[0] == 'unspecified' else kinds[0]} {last.head.value.split()[1]}"
+        first.head.meaning = "another name of the lesion before it"
+        reading.items.append(first.head)
+        return made[1:] or [groups.pop()]
+    if not last.said and kinds[0] != "unspecified":
+        first.head.value = f"{kinds[0]} {first.head.value.split()[1]}"
+        last.head.meaning = "another name of the lesion after it"
+        reading.items.append(last.head)
+        groups.pop()
+    return made
+
+
+def _say_of_all(last: Group, groups: list[Group], items: list[Item], reading: Reading) -> None:
+    """Add what was said after a comma to the last group, or with 'all' to all lesions of the sentence."""
+    peers = [g for g in groups if g.sentence == last.sentence and g.head.tag == "lesion" == last.head.tag and not g.head.denied]
+    sizes = [i for i in items if i.tag in ("size", "box", "scale")]
+    open_peers = [g for g in peers if not g.all("size", "box", "scale")]
+    takers = [last]
+    if sizes and len(open_peers) > 1 and last in open_peers:
+        if not any(i.tag in ("all", "each") for i in items):
+            raise TextError(f"'{_shown(items, reading)}' may belong to {len(open_peers)} lesions; say it of each, or say 'all'")
+        takers = open_peers
+    for group in takers:
+        group.said += [Item("comma", None, 0, 0, ""), *items]
 
 
 def _of_what(items: list[Item], reading: Reading) -> TextError:
@@ -251,10 +291,20 @@ def _pointed_at(items: list[Item]) -> list[Item]:
         tags = {i.tag for i in chunk}
         counts = [i for i in chunk if i.tag in ("number", "count")]
         strong = [i for i in counts if i.text.lower() not in ("a", "an")]
-        if strong and not tags & SUITS.keys() and tags & {"side", "place", "size", "box"} and "respectively" not in tags:
+        told = not tags & SUITS.keys() and "respectively" not in tags
+        if told and not strong and tags & {"side", "place"} and tags & {"size", "box"} and _full(out):
+            chunk.insert(0, Item("lesion", "pointed mass", chunk[0].start, chunk[0].start, ""))
+        elif strong and told and tags & {"side", "place", "size", "box"}:
             one = strong[-1]
             head = Item("lesion", "pointed mass", one.start, one.end, one.text)
             chunk.insert(chunk.index(one) + 1, head)
         out += chunk + ([item] if item is not None else [])
         chunk = []
     return out
+
+
+def _full(items: list[Item]) -> bool:
+    """Tell whether the last finding is a lesion with a size and a place, so that an 'and' begins another one."""
+    n = max((n for n, i in enumerate(items) if i.tag in ("and", "or") and n + 1 < len(items)), default=-1)
+    tags = {i.tag for i in items[n + 1 :]}
+    return "lesion" in tags and bool(tags & {"side", "place"}) and bool(tags & {"size", "box"})

@@ -40,7 +40,7 @@ class Reading:
         return Item(tag, value, first.start, last.end, self.text[first.start : last.end].strip())
 
 
-_BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?": "stop", ",": "comma", "，": "comma", "(": "comma", ")": "comma"}
+_BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?": "stop", ",": "comma", "，": "comma", "(": "paren", ")": "comma"}
 _SIDES = ("left", "right", "bilateral", "both")
 
 
@@ -72,6 +72,8 @@ def _next(reading: Reading, low: str, here: int) -> int:
         return add("quantity", quantity, quantity.end)
     if phrase:
         meaning, end = phrase
+        if meaning.tag == "join" and any(i.tag == "lesion" for i in _since_break(reading)):
+            return add("comma", None, end)
         add(meaning.tag, meaning.value, end)
         if free := re.compile(r"[\s-]free(?! of)\b").match(low, end):
             reading.items[-1].denied = meaning.tag in ("motion", "noise", "artefacts", "lesion")
@@ -91,6 +93,12 @@ def _next(reading: Reading, low: str, here: int) -> int:
         last.end, last.text = here + 1, text[last.start : here + 1]
         return here + 1
     return add("word", None, here + 1)
+
+
+def _since_break(reading: Reading) -> list[Item]:
+    """Return the items after the last separator."""
+    n = max((n for n, i in enumerate(reading.items) if i.tag in ("comma", "stop", "paren")), default=-1)
+    return reading.items[n + 1 :]
 
 
 def _unknown(reading: Reading, word: str, here: int, end: int) -> int:

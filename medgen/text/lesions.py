@@ -48,6 +48,8 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             continue
         if any(i.denied and any(j.tag == i.tag and j.value == i.value for j in meant) for i in group.said):
             raise TextError(f"'{_shown(group, reading)}' is said and denied; say one")
+        for item in group.said:
+            item.meaning = "denied" if item.denied else item.meaning
         group.said = meant
         if kind in ("again", "pointed"):
             _earlier(group, found, mine, reading)

@@ -58,13 +58,20 @@ def look_up(text: str, start: int) -> tuple[Meaning, int] | None:
 
 @lru_cache
 def near(word: str) -> tuple[str, ...]:
-    """Return the words of the table that one slip of the pen makes out of an unknown Latin word of five letters or more."""
+    """Return the words of the table that one slip of the pen makes out of an unknown Latin word.
+
+    A word of less than five letters is compared with the sides only.
+    """
+    if word in _WORDS:
+        return ()
     known = {w for phrase in table() for w in phrase.split(" ") if len(w) >= 4 and w.isascii() and w.isalpha()}
-    return tuple(sorted(w for w in known if len(word) >= 5 and word not in _WORDS and _one_slip(word, w)))
+    return tuple(sorted(w for w in known if (len(word) >= 5 or w in ("left", "right")) and _one_slip(word, w)))
 
 
 #: words that are no misspelling of a side
-_WORDS = frozenset("might light night sight fight tight bright height weight eight lift felt lent fright slight".split())
+_WORDS = frozenset(
+    "might light night sight fight tight bright height weight eight lift felt lent fright let lest loft eft cleft deft heft weft".split()
+)
 
 
 def _one_slip(a: str, b: str) -> bool:

@@ -47,7 +47,7 @@ def parse(text: str) -> Parsed:
     for item in reading.items:
         if item.tag == "vague":
             raise TextError(f"'{item.text}' is no size that is understood; write a diameter as a number with mm or cm")
-    everything = list(reading.items)
+    everything = reading.items
     segments = split(reading.items)
     for item in everything:
         if item.tag == "refused":
@@ -112,7 +112,7 @@ def _grade(group: Group, default: str = "moderate") -> str:
 
 def _side(group: Group) -> str | None:
     sides = list(dict.fromkeys(i.value.split()[-1] for i in group.all("side", "from")))
-    if group.all("relative") or group.all("or"):
+    if group.all("relative") or (group.all("or") and not group.head.denied):
         raise TextError(f"the side of '{group.head.text}' is left open; say left or right")
     for item in group.all("side", "from"):
         item.meaning = f"side: {item.value.split()[-1]}"

@@ -9,7 +9,7 @@ from medgen.text.lexicon import plain
 from medgen.text.numbers import Quantity
 from medgen.text.spec import Range
 
-_BREAKS = ("stop", "comma", "and", "or", "with", "but", "except")
+_BREAKS = ("stop", "comma", "paren", "and", "or", "with", "but", "except")
 _VIEW = re.compile(
     r"\b(?:left|right)(?:[ -]hand)?(?: (?:side|part|half|edge))? (?:of|in|on) (?:the |this )?(?:image|picture|screen|viewer|page|display|photo)"
     r"|\b(?:image|picture|screen|viewer|observer|reader)(?:'s)?[ -](?:left|right)\b|(?<![12r像])(?:图像|图片|画面|屏幕|照片|影像)[上中的里]*[左右]"
@@ -76,7 +76,9 @@ def _ages(reading: Reading) -> None:
             before = [i.tag for i in items[:n] if i.tag not in ("bound", "count")][-2:]
             bare = value.unit in ("", "other") and "aged" in before[-1:]
             after = items[n + 1].tag if n + 1 < len(items) else "stop"
-            told = value.unit == "" and before[-1:] == ["sex"] or before[-2:] == ["sex", "comma"] and not value.unit
+            years = not value.unit or value.unit == "other" and re.search(r"years?$|yrs?$|年$", plain(item.text)) is not None
+            told = years and (before[-1:] == ["sex"] or before[-2:] == ["sex", "comma"])
+            told = told or (years and bool(value.unit) and before[-1:] in ([], ["comma"]))
             if value.unit in ("age", "decade") or bare or (told and after in ("comma", "stop", "with")):
                 high = value.values[-1] + (9 if value.unit == "decade" else 0)
                 out.append(Item("age", Range(low=value.values[0], high=high), *_place(item)))
