@@ -99,11 +99,14 @@ def _deny(segment: Segment, denied: bool) -> None:
         if item.tag == "not":
             ahead = next((i.tag for i in rest if i.tag not in ("word", "count", "each", "not")), "")
             behind = any(i.tag in NAMED for i in items[:n])
-            if behind and ahead in _ATTRIBUTES and not any(i.tag in NAMED for i in rest):
+            if ahead in _ATTRIBUTES and not any(i.tag in NAMED for i in rest):
                 for attribute in rest:  # 'a lesion not on the left' denies the place, not the lesion
                     if attribute.tag in _ATTRIBUTES:
                         attribute.denied = True
                 break
+            if not ahead and not any(i.tag in NAMED for i in items):
+                for attribute in items[:n]:  # 'none on the right'
+                    attribute.denied = attribute.denied or attribute.tag in _ATTRIBUTES
             denied = True if named_since else not denied
             named_since = False
             if behind and not any(i.tag in (*NAMED, "enlarged", "normal") for i in rest):

@@ -7,7 +7,7 @@ plane sagittal: sagittal, sagittally, sag
 contrast T1: t1, t1w, t1wi, t1 weighted, t1 weighting, mprage, mp rage, spgr, bravo
 contrast T2: t2, t2w, t2wi, t2 weighted, t2 weighting
 contrast FLAIR: flair, t2 flair, t2w flair, t2 weighted flair, flair weighted
-contrast T1c: t1c, t1 c, t1+c, t1 + c, t1ce, t1gd, t1 gd, ce t1, t1 post, t1c+
+contrast T1c: t1c, t1 c, t1+c, t1 + c, t1ce, t1gd, t1 gd, ce t1, t1 post, t1 post contrast, t1 post gadolinium, t1 post gd, t1 weighted post contrast, t1w post contrast, t1c+
 agent yes: post contrast, after contrast, with contrast, contrast enhanced, gadolinium, with gadolinium, gad, gd, gbca, postcontrast, after gadolinium, post gadolinium, with gd, contrast agent
 agent no: without contrast, no contrast, before contrast, pre contrast, non contrast, noncontrast, precontrast, unenhanced, native, plain, without gadolinium, no gadolinium, before gadolinium, non enhanced
 refused DWI: dwi, diffusion, diffusion weighted, adc, dti
@@ -96,13 +96,13 @@ place juxtacortical: juxtacortical
 place white matter: white matter, deep white matter, subcortical, subcortical white matter, centrum semiovale, corona radiata, wm
 midline -: midline, midline structures, mid line
 shift -: midline shift, shift, shifted, shifts, displacement, displaced, deviated, deviation, mls, shift of the midline, shifting
-centred -: central, centred, centered, in the middle, undisplaced
+centred -: in place, intact, preserved, central, centred, centered, in the middle, undisplaced
 motion -: motion, motion artefact, motion artefacts, motion artifact, motion artifacts, movement, movement artefact, movement artefacts, movement artifact, movement artifacts, motion blur, head motion
 noise -: noise, noisy, grainy, graininess
 bias -: bias, bias field, bias fields, inhomogeneity, intensity inhomogeneity, intensity inhomogeneities, field inhomogeneity, inhomogeneous intensity, intensity non uniformity, nonuniformity, shading
 artefacts -: artefact, artefacts, artifact, artifacts
 slice -: slice, slices, slice thickness, thickness, section, sections, thick, section thickness, sliced
-voxel -: isotropic, voxel, voxels, voxel size, isotropic voxels, resolution, isotropic resolution
+voxel -: iso, isotropic, voxel, voxels, voxel size, isotropic voxels, resolution, isotropic resolution
 other -: fov, field of view, gap, slice gap, spacing, slice spacing, matrix, in plane, in plane resolution
 grade mild: mild, mildly, slight, slightly, minimal, minimally, subtle, minor, faint, a little, a bit of
 grade moderate: moderate, moderately, mild to moderate, medium degree
@@ -123,21 +123,22 @@ each -: each, apiece
 all -: all, all of them
 respectively -: respectively, in that order
 radius -: radius, radius of, in radius
-diameter -: diameter, diameter of, in diameter, across, wide across
+diameter -: largest diameter, maximum diameter, maximal diameter, max diameter, greatest diameter, diameter, diameter of, in diameter, across, wide across
 bound high: up to, at most, less than, under, below, <, ≤, no more than, not more than, no larger than, not larger than, smaller than, no bigger than, maximum of, fewer than, <=, max, not exceeding
+bound largest: largest, the largest, biggest, the biggest, largest one, the largest one, up to a maximum of
 bound low: more than, at least, over, above, >, ≥, larger than, no less than, not less than, greater than, bigger than, no smaller than, minimum of, >=, exceeding
 far -: from, away from, lateral to, medial to, above the, below the, deep to, anterior to, posterior to, apart, off the
-not -: no, without, w/o, not, absent, no evidence of, free of, negative for, neither, nor, excluding, rather than, instead of, ruled out, left out, excluded, omitted, no sign of, no signs of, absence of, no significant, no obvious, no definite, no marked, lack of, lacks, lacking, never, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot, non
+not -: denies, denied, deny, free from, clear of, unlikely, disappeared, vanished, gone, removed, resolved, negative, spared, sparing, unaffected, uninvolved, nothing, no longer, nil, hardly, does not, do not, is not, are not, no, without, w/o, not, absent, no evidence of, free of, negative for, neither, nor, excluding, rather than, instead of, ruled out, left out, excluded, omitted, no sign of, no signs of, absence of, no significant, no obvious, no definite, no marked, lack of, lacks, lacking, never, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot, non
 except -: except, except for, apart from, other than, save for, with the exception of, aside from
 and -: and, &, plus, as well as, also, together with
-or -: or, either, versus, vs, and/or, perhaps, maybe, possibly
+or -: or, either, versus, vs, and/or
 with -: w/, with, causing, producing, showing, leading to, resulting in, having, has, who has, shows, demonstrating, plus a
 but -: but, however, although, though, yet, while, whereas, instead
 isa -: consistent with, suspicious for, compatible with, suggestive of, in keeping with, representing, namely, i.e.
 body -: arm, leg, hand, foot, face, facial, eye, ear, knee, hip, shoulder, limb, hemiparesis, hemiplegia, weakness, numbness, paralysis, palsy, pain, headache, hemianopia, deafness, droop, neglect, visual field, breast, lung, kidney, handed, handedness, hander, sided weakness, sided hemiparesis, sided headache, sided numbness
 drop side: right handed, left handed, right hander, left hander, right handedness, left handedness, right now, right away, all right, that's right, right before, right after, right here
-drop: mass effect, contrast enhancing, with contrast enhancing, old, 2d, 3d, ring enhancing, enhancing, enhancement, image quality, grade, tr, te, ti, left ventricular function
+drop: mca, aca, pca, mca territory, aca territory, pca territory, vascular, mass effect, contrast enhancing, with contrast enhancing, old, 2d, 3d, ring enhancing, enhancing, enhancement, image quality, grade, tr, te, ti, left ventricular function
 drop grade number: who grade, fazekas, stage
 join: :, =
-fill: the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, deep, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, they're, it's, only, just, now, old lesions
+fill: or so, perhaps, maybe, possibly, possible, probable, probably, symmetric, symmetrical, the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, deep, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, they're, it's, only, just, now, old lesions
 """

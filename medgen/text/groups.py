@@ -13,10 +13,10 @@ SUITS: dict[str, tuple[str, ...]] = {
     "lesion": _LESION,
     "ventricles": ("side", "grade", "enlarged", "slit", "normal", "times", "percent", "scale", "relative"),
     "atrophy": ("side", "place", "grade", "relative"),
-    "shift": ("side", "from", "size", "grade", "relative"),
-    "motion": ("grade", "percent"),
-    "noise": ("grade", "percent"),
-    "bias": ("grade", "percent"),
+    "shift": ("side", "from", "size", "grade", "relative", "scale"),
+    "motion": ("grade", "percent", "scale"),
+    "noise": ("grade", "percent", "scale"),
+    "bias": ("grade", "percent", "scale"),
     "oedema": ("grade", "side", "place", "size", "scale"),
     "slice": ("size",),
     "voxel": ("size", "box"),
@@ -71,12 +71,20 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
             continue
         normal = next((i for i in items if i.tag == "normal"), None)
         if normal is not None and all(i.tag in ("normal", "side", "place") for i in heavy):
+            last = groups[-1] if groups and groups[-1].sentence == segment.sentence else None
+            if last is not None and last.head.tag == "ventricles" and len(heavy) == 1 and not last.all("enlarged", "slit", "normal", "times"):
+                last.said.append(normal)
+                continue
             if normal.denied:
                 raise TextError(f"'not {normal.text}': say what there is")
             head = Item("lesion", "unspecified mass", normal.start, normal.end, normal.text, denied=True)
             groups.append(Group(head, segment.sentence, [i for i in items if i is not normal]))
             continue
         last = groups[-1] if groups and groups[-1].sentence == segment.sentence and not waiting else None
+        if last is not None and (_another(last, heavy) or _one_of(groups, segment, heavy)):
+            head = Item("lesion", "pointed mass", heavy[0].start, heavy[0].start, "")
+            groups.append(Group(head, segment.sentence, items))
+            continue
         if last is not None and _takes(last, heavy):
             following = _next_head(segments, n)
             if following is not None and all(i.tag in SUITS.get(following, ()) for i in heavy) and heavy[0].tag in _CARRY_WEIGHT:
@@ -125,8 +133,9 @@ def _say_of_all(last: Group, groups: list[Group], items: list[Item], reading: Re
         if not any(i.tag in ("all", "each") for i in items):
             raise TextError(f"'{_shown(items, reading)}' may belong to {len(open_peers)} lesions; say it of each, or say 'all'")
         takers = open_peers
+    listed = "list" if any(i.tag == "and" for i in items) else None  # 'frontal, temporal and parietal'
     for group in takers:
-        group.said += [Item("comma", None, 0, 0, ""), *items]
+        group.said += [Item("comma", listed, 0, 0, ""), *items]
 
 
 def _of_what(items: list[Item], reading: Reading) -> TextError:
@@ -148,6 +157,26 @@ def _takes(group: Group, items: list[Item]) -> bool:
         for i in items
         if i.tag in ATTRIBUTES and not i.denied
     )
+
+
+def _another(last: Group, items: list[Item]) -> bool:
+    """Tell whether a place with a size is another one of several lesions: 'lesions: left frontal 5 mm, right frontal 8 mm'."""
+    spot, size = ("side", "place"), ("size", "box")
+    full = all(any(i.tag in tags for i in some) for some in (last.said, items) for tags in (spot, size))
+    several = last.head.tag == "lesion" and not last.head.denied and not last.head.value.endswith("one")
+    return full and several and not last.all("number", "count") and all(i.tag in (*spot, *size) for i in items)
+
+
+def _one_of(groups: list[Group], segment: Segment, items: list[Item]) -> bool:
+    """Tell whether a place with a size is one of the lesions counted before: 'two lesions: left frontal 5 mm, ...'."""
+    named = [g for g in groups if g.sentence == segment.sentence and g.head.tag == "lesion" and not g.head.value.startswith("pointed")]
+    rest = groups[groups.index(named[-1]) + 1 :] if named else []
+    full = any(i.tag in ("side", "place") for i in items) and any(i.tag in ("size", "box") for i in items)
+    if not full or not named or named[-1].head.denied or any(not g.head.value.startswith("pointed") for g in rest):
+        return False
+    bare = not any(i.tag in ("side", "place", "size", "box") for i in named[-1].said)
+    several = any(i.tag in ("number", "count") and i.text.lower() not in ("a", "an") for i in named[-1].said)
+    return bare and several and all(i.tag in ("side", "place", "size", "box") for i in items)
 
 
 def _next_head(segments: list[Segment], n: int) -> str | None:
@@ -187,6 +216,9 @@ def _merge(items: list[Item], reading: Reading, alone: list[Item], earlier: bool
         last = out[-1] if out else None
         if item.tag == "wmh":
             item = Item("lesion", "ms-like wm", item.start, item.end, item.text, denied=item.denied)
+        if item.value == "unspecified one" or item.value == "unspecified many" or item.value == "unspecified mass":
+            if last is not None and last.value in ("white matter", "periventricular") and last.tag == "place":
+                item.value = f"ms-like {item.value.split()[1]}"  # white matter hyperintensities
         if item.tag == "lesion" and last is not None and (last.tag in ("lesion", "isa")):
             first = last if last.tag == "lesion" else next((i for i in reversed(out) if i.tag == "lesion"), None)
             if first is not None:

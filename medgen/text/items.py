@@ -69,6 +69,7 @@ def _next(reading: Reading, low: str, here: int) -> int:
     if phrase and phrase[0].tag in ("sex", "side") and phrase[1] - here == 1 and low[here].isascii() and text[here].islower():
         phrase = None  # F, M, L and R are abbreviations as capitals only
     if quantity and (not phrase or quantity.end >= phrase[1]):
+        _check_quantity(text, low, here, quantity)
         return add("quantity", quantity, quantity.end)
     if phrase:
         meaning, end = phrase
@@ -80,6 +81,8 @@ def _next(reading: Reading, low: str, here: int) -> int:
             if reading.items[-1].denied:
                 return free.end()
         return end
+    if low[here] == "." and re.search(r"\b(?:approx|ca|max|diam|no|resp)$", low[:here]):
+        return here + 1
     if low[here] in _BREAK:
         return add(_BREAK[low[here]], None, here + 1)
     if found := re.compile(r"[a-z][a-z0-9']*").match(low, here):
@@ -93,6 +96,18 @@ def _next(reading: Reading, low: str, here: int) -> int:
         last.end, last.text = here + 1, text[last.start : here + 1]
         return here + 1
     return add("word", None, here + 1)
+
+
+def _check_quantity(text: str, low: str, here: int, quantity: numbers.Quantity) -> None:
+    """Refuse numbers whose sign or unit is not understood: they may be sizes."""
+    shown, after = text[here : quantity.end + 3].strip(), low[quantity.end :]
+    if re.search(r"(?:^|[\s(,])-$", low[:here]):
+        raise TextError(f"'-{shown}': a number below zero has no meaning here")
+    if (quantity.unit == "age" and re.match(r"\s?[fm]\b", after) and text[quantity.end :].strip()[:1].islower()) or (
+        quantity.unit in ("", "piece") and re.match(r"[半一-鿿]|\s?(?!(?:and|or|to|x|of|in|at|for|is|l|r|ms|wm|bg|old|pet|ct|f|m)\b)[a-z]{1,3}\b", after)
+        and not lexicon.look_up(low, quantity.end + (after[:1] == " "))
+    ) or (quantity.unit == "mm" and after[:1] == "半"):  # fmt: skip
+        raise TextError(f"'{shown}': the unit is not understood; write mm or cm")
 
 
 def _since_break(reading: Reading) -> list[Item]:

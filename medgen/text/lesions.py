@@ -48,6 +48,9 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             continue
         if any(i.denied and any(j.tag == i.tag and j.value == i.value for j in meant) for i in group.said):
             raise TextError(f"'{_shown(group, reading)}' is said and denied; say one")
+        where = ("side", "place")
+        if any(i.tag in where for i in group.said) and not any(i.tag in where for i in meant):
+            raise TextError(f"'{_shown(group, reading)}' says where no lesion is; say where it is")
         for item in group.said:
             item.meaning = "denied" if item.denied else item.meaning
         group.said = meant
@@ -55,6 +58,10 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             _earlier(group, found, mine, reading)
         else:
             found.append((group, _resolve(group, reading)))
+    for (group, some), (after, _) in zip(found, found[1:]):
+        told = not any(i.tag in ("side", "place", "from") for i in group.said) and after.head.value.startswith("pointed")
+        if some and told and not group.head.value.startswith("pointed"):
+            raise TextError(f"'{_shown(group, reading)}' are more than those described after it; describe each")
     _oedema([g for g in groups if g.head.tag == "oedema"], found, groups, reading)
     listed = [lesion for _, some in found for lesion in some]
     if len({lesion.kind for lesion in listed}) == 2:  # 'MS with a 5 mm lesion': the name of a disease is the lesion's kind
@@ -106,25 +113,22 @@ def _earlier(group: Group, found: list[tuple[Group, list[Lesion]]], mine: list[G
     told_of = parent_group is not None and not any(i.tag in ("side", "place", "from") for i in parent_group.said)
     if told_of and parent_group is name:
         n = next(n for n, f in enumerate(found) if f[0] is name)
+        if not found[n][1]:
+            raise TextError(f"'{_shown(name, reading)}' are fewer than those described after it; say how many there are")
         parent = found[n][1][0]
-        told = [s for f in found[n + 1 :] for s in f[1]] + new
         if parent.count is None or parent.count.low != parent.count.high or len(found[n][1]) > 1:
             raise TextError(f"'{_shown(name, reading)}' and '{_shown(group, reading)}': say how many there are, or describe each")
         if parent.diameter_mm is not None:
             new = [s if s.diameter_mm else s.model_copy(update={"diameter_mm": parent.diameter_mm}) for s in new]
+        new = [s if s.count else s.model_copy(update={"count": Range(low=1, high=1)}) for s in new]
         found.append((group, new))
+        told = [s for f in found[n + 1 :] for s in f[1]]
         total = sum(s.count.low or 0 for s in told if s.count)
         if total > (parent.count.low or 0):
             raise TextError(f"'{_shown(name, reading)}' are fewer than those described after it; say how many there are")
-        if total == parent.count.low:
-            found[n] = (replace_said(name), [])
+        found[n] = (name, [] if total == parent.count.low else [parent])
         return
     found.append((group, new))
-
-
-def replace_said(group: Group) -> Group:
-    """Return a group whose lesions were described one by one after it, so that nothing else can be said of it."""
-    return replace(group, said=[*group.said, Item("each", "-", 0, 0, "")])
 
 
 def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Lesion]:
@@ -147,7 +151,7 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
             pairs = [(spots[0] if spots else Spot(), size) for size in sizes]
         else:
             raise TextError(f"'{shown}': which size is where? Describe each lesion, or say 'respectively'")
-        if count is not None and not article and count != Range(low=len(sizes), high=len(sizes)):
+        if count is not None and not article and not (each and count.high == 1) and count != Range(low=len(sizes), high=len(sizes)):
             raise TextError(f"'{shown}' has {len(sizes)} sizes for {count} lesions; describe each")
         one = Range(low=1, high=1) if number != "mass" else None
         return [_lesion(kind, spot, size, one) for spot, size in pairs]
@@ -163,8 +167,11 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
         return [_lesion(kind, spot, size, count, shown)]
     if alone and not each:
         raise TextError(f"'{shown}': one lesion cannot be in {len(spots)} places; describe each")
-    if count is not None and not each:
-        if count.low != count.high or count.low != len(spots):
+    if count is not None and not each and count.low != count.high:
+        reading.warnings.append(f"'{shown}': how many are in each place is left open")
+        count = None
+    elif count is not None and not each:
+        if count.low != len(spots):
             raise TextError(f"'{shown}': how many are where? Describe the lesions of each place")
         count = Range(low=1, high=1)
     return [_lesion(kind, spot, size, count, shown) for spot in spots]
@@ -183,12 +190,12 @@ def _lesion(kind: str, spot: Spot, size: Range | None, count: Range | None, show
 def _spots(said: list[Item], shown: str) -> list[Spot]:
     """Return where the lesions of a group are, in the order of the text; a side holds for the places joined to it."""
     spots: list[Spot] = []
-    joined, fresh = False, True
+    joined, fresh, apart = False, True, False
     for item in said:
         if item.tag == "and":
             joined = True
         elif item.tag == "comma":
-            joined, fresh = False, True
+            joined, fresh, apart = item.value == "list", True, item.value != "list"
         elif item.tag in ("side", "from"):
             side = item.value.split()[-1]
             item.meaning = f"side: {side}"
@@ -202,19 +209,19 @@ def _spots(said: list[Item], shown: str) -> list[Spot]:
                 for n in range(len(spots) - 2, -1, -1):  # 'left and right frontal': the place is that of both
                     if spots[n].place is None and spots[n + 1].joined:
                         spots[n] = replace(spots[n], place=item.value)
-            elif last and joined:
-                spots.append(Spot(last.side, item.value, True))
+            elif last and (joined or apart):
+                spots.append(Spot(last.side, item.value, joined))
             elif last:
                 spots[-1] = replace(last, place=_one_place(last.place, item.value, shown))
             else:
                 spots.append(Spot(None, item.value, joined))
-            joined, fresh = False, False
-        elif item.tag in ("lesion", "size", "count"):
-            joined = False if item.tag == "lesion" else joined
+            joined, fresh, apart = False, False, False
+        elif item.tag in ("size", "box"):
+            joined = False
     return _united(spots, shown)
 
 
-def _one_place(first: str | None, second: str, shown: str) -> str:
+def _one_place(first: str | None, second: str, shown: str, apart: bool = False) -> str:
     """Return the one place that two names in a row mean: 'frontal white matter' is frontal."""
     if first is None or first == second:
         return second
@@ -224,7 +231,7 @@ def _one_place(first: str | None, second: str, shown: str) -> str:
         return first
     if first == "white matter":
         return second
-    if border := _BORDERS.get(frozenset((first, second))):
+    if (border := _BORDERS.get(frozenset((first, second)))) and not apart:
         return border
     raise TextError(f"'{shown}' names two places, {first} and {second}; say one, or describe each lesion")
 
@@ -240,7 +247,7 @@ def _united(spots: list[Spot], shown: str) -> list[Spot]:
         if spot.side and last.side and spot.side != last.side:
             raise TextError(f"'{shown}' is said to be {last.side} and {spot.side}; say one, or describe each lesion")
         side = last.side or spot.side
-        place = last.place if spot.place is None else _one_place(last.place, spot.place, shown)
+        place = last.place if spot.place is None else _one_place(last.place, spot.place, shown, apart=True)
         out[-1] = Spot(side, place, last.joined)
         if last.side is None:  # 'frontal and parietal lobes on the left'
             out = [replace(s, side=side) if s.side is None else s for s in out]

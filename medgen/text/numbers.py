@@ -19,7 +19,7 @@ FRACTIONS = {"½": 0.5, "¼": 0.25, "¾": 0.75}
 NUMERALS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 
 _WORD = re.compile(r"(?<![a-z])(" + "|".join(sorted(WORDS, key=len, reverse=True)) + r")(?:[\s-]+(one|two|three|four|five|six|seven|eight|nine))?(?![a-z])")
-_DIGITS = re.compile(r"(\d+)\s*/\s*(\d+)(?![\d/])|(\d+)?\s?([½¼¾])|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:[.,]\d+)?|\.\d+")
+_DIGITS = re.compile(r"(?:(\d+)[\s-]+)?(\d+)\s*/\s*(\d+)(?![\d/])|(\d+)?\s?([½¼¾])|\d{1,3}(?:,\d{3})+(?!\d)|\d+(?:[.,]\d+)?|\.\d+")
 _CHINESE = re.compile(r"[零〇一二两三四五六七八九十百]+(?:点[零〇一二三四五六七八九]+)?|半")
 _TENS = re.compile(r"(?:([一二两三四五六七八九])百零?)?(?:([一二三四五六七八九])?(十))?([零〇一二两三四五六七八九])?")
 
@@ -27,12 +27,13 @@ _TENS = re.compile(r"(?:([一二两三四五六七八九])百零?)?(?:([一二�
 _UNITS: list[tuple[Unit, float, re.Pattern[str]]] = [
     (unit, factor, re.compile(pattern))
     for unit, factor, pattern in (
-        ("volume", 1, r"[\s-]*(?:mls?\b|cc\b|cm3\b|cm³|mm3\b|mm³|cubic\b|millilit|毫升|立方)"),
+        ("volume", 1, r"[\s-]*(?:mls?\b|cc\b|cm3\b|cm³|[mc]m[23]\b|[mc]m[²³]|cubic\b|square\b|millilit|毫升|立方|平方)"),
+        ("other", 1, r"[\s-]*(?:[mc]m|毫米|厘米)\s*(?:/\s*(?=[a-z年月])(?![mc]m)|per\b|每)(?:\s*(?:year|month|年|月))?|(?:st|nd|rd|th)\b"),
         ("mm", 1, r"[\s-]*(?:mms?(?![a-z])|millimet(?:er|re)s?\b|毫米|公厘|㎜)"),
         ("mm", 10, r"[\s-]*(?:an?\s+)?(?:cms?(?![a-z])|centimet(?:er|re)s?\b|厘米|公分|㎝)"),
         ("mm", 0.001, r"[\s-]*(?:[uµμ]m(?![a-z])|microns?\b|micromet(?:er|re)s?\b|微米)"),
         ("mm", 25.4, r"[\s-]*(?:inch(?:es)?\b|英寸)"),
-        ("age", 1, r"[\s-]*(?:years?|yrs?|y)[\s-]*(?:old|of age)\b|[\s-]*y\.?\s?/?\s?o\b\.?|\s*周?岁"),
+        ("age", 1, r"[\s-]*(?:years?|yrs?|y)[\s-]*(?:old|of age)\b|[\s-]*y\.?\s?/?\s?o\b\.?|[\s-]*y(?![a-z])|\s*周?岁"),
         ("age", 1 / 12, r"[\s-]*(?:months?|mo)[\s-]*(?:old|of age)\b|\s*个月(?=大|龄|的?[男女]?婴|的?患儿)"),
         ("age", 1 / 52, r"[\s-]*(?:weeks?|wk)[\s-]*old\b"),
         ("age", 1, r"\s?(?=[fm]\b)"),  # 72F
@@ -40,7 +41,7 @@ _UNITS: list[tuple[Unit, float, re.Pattern[str]]] = [
         ("tesla", 1, r"[\s-]*(?:t(?![a-z0-9])|tesla\b|特斯拉)"),
         ("percent", 1, r"\s*(?:%|percent\b|per cent\b)"),
         ("times", 1, r"[\s-]*(?:times\b|fold\b|[x×](?![a-z0-9]|\s*\d)|倍)"),
-        ("other", 1, r"[\s-]*(?:m?s(?:ec)?(?![a-z])|seconds?\b|min(?:ute)?s?\b|k?hz\b|kg\b|degrees?\b|°|hours?\b|days?\b|weeks?\b|months?\b"
+        ("other", 1, r"[\s-]*(?:m?s(?:ec)?(?![a-z]|[\s-]+(?:lesion|plaque|foc|patient))|seconds?\b|min(?:ute)?s?\b|k?hz\b|kg\b|degrees?\b|°|hours?\b|days?\b|weeks?\b|months?\b"
                      r"|years?\b|yrs?\b|毫秒|秒|分钟|千克|公斤|度|小时|天|周|个月|年)"),
         ("piece", 1, r"\s*[个枚处粒颗块](?!月)"),
     )
@@ -63,6 +64,8 @@ class Quantity:
 def read(text: str, start: int) -> Quantity | None:
     """Return the quantity that begins at `start` of a text in lower case, or None. ValueError where it makes no sense."""
     between = re.compile(r"(?:between|from)\s+").match(text, start)
+    if re.compile(r"(?<=[a-z])\d|(?<=\d[./])\d").match(text, start):  # of a name, or of a number that was not understood
+        return None
     first = _number(text, between.end() if between else start)
     if first is None:
         return None
@@ -91,12 +94,17 @@ def read(text: str, start: int) -> Quantity | None:
 
 
 def _number(text: str, start: int) -> tuple[float, int, bool] | None:
+    """Return value, end and whether it is in words; 'two and a half' before a unit too."""
+    found = _plain_number(text, start)
+    half = re.compile(r"[\s-]+and[\s-]+a[\s-]+half(?=[\s-]*(?:c|m|inch))").match(text, found[1]) if found else None
+    return (found[0] + 0.5, half.end(), True) if found and half else found
+
+
+def _plain_number(text: str, start: int) -> tuple[float, int, bool] | None:
     if found := _DIGITS.match(text, start):
-        if start and (text[start - 1].isalpha() and text[start - 1].isascii() or text[start - 1] in "./" and text[start - 2 : start - 1].isdigit()):
-            return None
-        over, under, whole, part = found.groups()
+        before, over, under, whole, part = found.groups()
         if under is not None:
-            return (int(over) / int(under), found.end(), False) if int(under) else None
+            return (int(before or 0) + int(over) / int(under), found.end(), False) if int(under) else None
         if part is not None:
             return int(whole or 0) + FRACTIONS[part], found.end(), False
         digits = found.group()

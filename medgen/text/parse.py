@@ -93,14 +93,17 @@ def _told(spec: ScanSpec, reading: Reading, everything: list[Item], groups: list
         if unused and not any(g.head.denied and item in g.said for g in groups):
             raise TextError(f"'{item.text}' of what? It may bear on a side or a size, and is not understood here")
     understood = sorted(((i.start, i.end, i.text, i.meaning) for i in items if i.meaning and i.text), key=lambda t: t[:2])
-    silent = ("and", "or", "with", "but", "comma", "stop", "not", "except", "each", "respectively", "isa", "all", "count", "join")
+    silent = ("and", "or", "with", "but", "comma", "paren", "stop", "not", "except", "each", "respectively", "isa", "all", "count", "join")
     loose = [i for i in items if not i.meaning and i.tag not in silent and not any(s <= i.start and i.end <= e for s, e, *_ in understood)]
     ignored = sorted({(i.start, i.text) for i in (*reading.ignored, *loose)})
     return Parsed(spec, [(t, m) for _, _, t, m in understood], [t for _, t in ignored], reading.warnings)
 
 
 def _grade(group: Group, default: str = "moderate") -> str:
-    grades = list(dict.fromkeys(i.value for i in group.all("grade")))
+    scales = [] if group.head.tag == "ventricles" else group.all("scale")
+    for item in scales:
+        item.meaning = item.value = "severe" if float(item.value.split()[0]) >= 20 else "mild" if float(item.value.split()[0]) < 10 else "moderate"
+    grades = list(dict.fromkeys(i.value for i in (*group.all("grade"), *scales)))
     if len(grades) > 1:
         raise TextError(f"'{group.head.text}' is said to be {grades[0]} and {grades[1]}; say one")
     if grades and group.head.denied:

@@ -22,7 +22,7 @@ def settle(reading: Reading) -> None:
         shown = reading.text[found.start() : found.end()]
         raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
     reading.items = [item for item in reading.items if item.tag != "fill"]
-    for pass_ in (_drop, _ages, _units, _bounds, _far):
+    for pass_ in (_about, _ages, _drop, _units, _bounds, _far):
         pass_(reading)
 
 
@@ -31,6 +31,16 @@ def _ignore(reading: Reading, first: Item, last: Item, why: str = "") -> None:
     reading.ignored.append(covered)
     if why:
         reading.warnings.append(f"'{covered.text}' {why}")
+
+
+def _about(reading: Reading) -> None:
+    """Take out 左右 after a number, where it means 'about' and no side."""
+    items = reading.items
+    for n in range(len(items) - 1, 0, -1):
+        if items[n].text == "左右" and items[n - 1].tag == "quantity":
+            if items[n + 1 : n + 2] and items[n + 1].tag == "place":
+                raise TextError(f"'{items[n].text}' may mean 'about' or both sides; say 约, or 双侧")
+            del items[n]
 
 
 def _drop(reading: Reading) -> None:
@@ -115,6 +125,8 @@ def _units(reading: Reading) -> None:
             continue
         tag = {"mm": "size", "tesla": "field", "percent": "percent", "times": "times", "piece": "count", "": "number"}[unit]
         value: object = Range(low=min(values), high=max(values))
+        if quantity.form == "box" and unit != "mm":
+            raise TextError(f"'{item.text}' has no unit; write mm or cm after it")
         if quantity.form == "box":
             tag, value = "box", list(values)
         elif tag in ("number", "count") and values[0] % 1:
@@ -134,6 +146,8 @@ def _bounds(reading: Reading) -> None:
                 target = items[n + 2]
                 n += 1
             if target.tag in ("size", "number", "count", "age"):
+                if item.value == "largest":
+                    _only_size(items, n)
                 out.append(_opened(reading, item, target, item.value))
                 n += 2
                 continue
@@ -156,11 +170,19 @@ def _bounds(reading: Reading) -> None:
     reading.items = out
 
 
+def _only_size(items: list[Item], n: int) -> None:
+    """Refuse a place of the largest of several lesions: it is not that of the others."""
+    first = max((m for m in range(n) if items[m].tag in _BREAKS), default=-1)
+    last = next((m for m in range(n, len(items)) if items[m].tag in _BREAKS), len(items))
+    if any(i.tag in ("side", "place") for i in items[first + 1 : last]):
+        raise TextError(f"'{items[n].text}' with a place is not understood; describe that lesion and the others")
+
+
 def _opened(reading: Reading, first: Item, last: Item, way: str) -> Item:
     target = first if first.tag != "bound" else last
     if target.value.low != target.value.high:
         raise TextError(f"'{reading.text[first.start : last.end]}' bounds a range; say one of them")
-    value = Range(high=target.value.high) if way == "high" else Range(low=target.value.low)
+    value = Range(high=target.value.high) if way in ("high", "largest") else Range(low=target.value.low)
     return reading.cover(first, last, target.tag, value)
 
 
