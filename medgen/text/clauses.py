@@ -14,6 +14,7 @@ NAMED = (
 )  # fmt: skip
 _ATTRIBUTES = ("side", "place", "size", "box", "from")
 #: after 'and', these start something that the denial before it does not reach
+_SEQUENCE = ("contrast", "agent", "plane", "sex")
 _FRESH = ("count", "number", "size", "grade", "box")
 
 
@@ -93,7 +94,7 @@ def _goes_on(segments: list[Segment], n: int) -> bool:
 
 def _deny(segment: Segment, denied: bool) -> None:
     items = segment.items
-    named_since = True  # a further denial after a named thing starts anew; two in a row cancel out
+    reach: str = ""  # what the denial was last said of
     for n, item in enumerate(items):
         rest = items[n + 1 :]
         if item.tag == "not":
@@ -107,17 +108,37 @@ def _deny(segment: Segment, denied: bool) -> None:
             if not ahead and not any(i.tag in NAMED for i in items):
                 for attribute in items[:n]:  # 'none on the right'
                     attribute.denied = attribute.denied or attribute.tag in _ATTRIBUTES
-            denied = True if named_since else not denied
-            named_since = False
+            last = next((i.tag for i in reversed(items[:n]) if i.tag != "word"), "")
+            denied = not denied if last == "not" else True  # two in a row cancel out
             if behind and not any(i.tag in (*NAMED, "enlarged", "normal") for i in rest):
                 _deny_before(items[:n], denied)
-        elif item.tag == "and" and rest and rest[0].tag in _FRESH:
-            denied, named_since = False, True
+        elif item.tag == "and" and denied:
+            denied = _reaches(rest, reach)
         elif item.tag in NAMED or item.tag in ("enlarged", "normal"):
             item.denied = item.denied or denied
-            named_since = named_since or item.tag in NAMED
+            reach = item.tag
     segment.denied_at_end = denied
     segment.items = [i for i in items if i.tag != "not"]
+
+
+def _reaches(rest: list[Item], reach: str) -> bool:
+    """Tell whether a denial reaches over an 'and' to what follows: over 'no atrophy and lesions', not over '... and mild noise'."""
+    chunk = rest[: next((n for n, i in enumerate(rest) if i.tag in ("and", "or", "not")), len(rest))]
+    named = next((i for i in chunk if i.tag in NAMED), None)
+    tags = {i.tag for i in chunk}
+    if rest and rest[0].tag in _FRESH:
+        return False
+    if named is None:
+        return True
+    if named.tag in _SEQUENCE and reach not in _SEQUENCE:
+        return False
+    if tags & {*_FRESH, "scale"}:
+        return False
+    if tags & {"side", "place", "from"} and len(chunk) < len(rest) and rest[len(chunk)].tag == "not":
+        return False  # it has its own denial behind it
+    if tags & {"side", "place", "from"}:
+        raise TextError(f"'{named.text}' after 'and' may be denied or not; say 'and no', or begin a new sentence")
+    return True
 
 
 def _deny_before(items: list[Item], denied: bool) -> None:

@@ -132,7 +132,7 @@ not -: denies, denied, deny, free from, clear of, unlikely, disappeared, vanishe
 except -: except, except for, apart from, other than, save for, with the exception of, aside from
 and -: and, &, plus, as well as, also, together with
 or -: or, either, versus, vs, and/or
-with -: w/, with, causing, producing, showing, leading to, resulting in, having, has, who has, shows, demonstrating, plus a
+with -: +, w/, with, causing, producing, showing, leading to, resulting in, having, has, who has, shows, demonstrating, plus a
 but -: but, however, although, though, yet, while, whereas, instead
 isa -: consistent with, suspicious for, compatible with, suggestive of, in keeping with, representing, namely, i.e.
 body -: arm, leg, hand, foot, face, facial, eye, ear, knee, hip, shoulder, limb, hemiparesis, hemiplegia, weakness, numbness, paralysis, palsy, pain, headache, hemianopia, deafness, droop, neglect, visual field, breast, lung, kidney, handed, handedness, hander, sided weakness, sided hemiparesis, sided headache, sided numbness

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from medgen.text.clauses import Segment
+from medgen.text.heads import merge, pointed_at
 from medgen.text.items import Item, Reading, TextError
+from medgen.text.spec import Range
 
 _LESION = ("side", "place", "size", "box", "scale", "count", "number", "each", "respectively", "relative")
 #: what can be said of each head
@@ -44,15 +46,17 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
     groups: list[Group] = []
     alone: list[Item] = []
     waiting: list[Item] = []  # attributes that came before their head
+    segments = _parted(segments)
     for n, segment in enumerate(segments):
         if waiting and segment.sentence != segments[n - 1].sentence:
             raise _of_what(waiting, reading)
         _check_sides(segment, reading)
-        items = _merge(segment.items, reading, alone, bool(groups))
+        items = merge(segment.items, reading, alone, bool(groups))
         alone += [i for i in items if i.tag not in SUITS and i.tag not in ATTRIBUTES and i.tag not in ("and", "or", "all")]
         items = [i for i in items if i.tag in SUITS or i.tag in ATTRIBUTES or i.tag in ("and", "or", "all")]
         made = _bind(items, segment, reading)
         if made:
+            _check_before(made[0], groups, reading)
             made = _appositions(made, groups, segment, reading)
             if waiting and made:
                 taker = next((g for g in made[:1] if _takes(g, waiting)), None)
@@ -63,6 +67,8 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
             groups += made
             continue
         items = [i for i in items if i.tag != "count" or i.text.lower() not in ("a", "an")]
+        if any(i.tag in ("plane", "contrast", "sex", "age", "agent") for i in segment.items):  # 'one axial scan'
+            items = [i for i in items if not (i.tag in ("count", "number") and _is_one(i))]
         heavy = [i for i in items if i.tag in ATTRIBUTES and not i.denied]
         if not heavy:
             for item in items:
@@ -87,9 +93,10 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
             continue
         if last is not None and _takes(last, heavy):
             following = _next_head(segments, n)
-            if following is not None and all(i.tag in SUITS.get(following, ()) for i in heavy) and heavy[0].tag in _CARRY_WEIGHT:
-                if not _has_own(segments[n + 1], heavy):
-                    raise TextError(f"'{_shown(heavy, reading)}' may belong to what is before or after it; join it to one by words")
+            rivals = following is not None and segment.opened_by != "paren" and heavy[0].tag in _CARRY_WEIGHT
+            rivals = rivals and all(i.tag in SUITS.get(following or "", ()) for i in heavy)
+            if rivals and not _has_own(segments[n + 1 :], heavy):
+                raise TextError(f"'{_shown(heavy, reading)}' may belong to what is before or after it; join it to one by words")
             _say_of_all(last, groups, items, reading)
         elif all(i.tag in ("grade", "each", "respectively", "enlarged", "slit") for i in heavy):
             waiting += items
@@ -101,26 +108,36 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
     return groups, alone
 
 
-def _appositions(made: list[Group], groups: list[Group], segment: Segment, reading: Reading) -> list[Group]:
-    """Join a second name to the lesion it names: 'a tumour (glioblastoma)', 'glioblastoma, a 30 mm mass'."""
-    last, first = groups[-1] if groups else None, made[0]
-    if last is None or last.sentence != segment.sentence or segment.opened_by not in ("comma", "paren"):
-        return made
-    heads = (last.head, first.head)
-    kinds = [h.value.split()[0] for h in heads if h.tag == "lesion" and not h.denied]
-    if len(kinds) < 2 or "pointed" in kinds or "again" in kinds or len({*kinds} - {"unspecified"}) > 1:
-        return made
-    if not first.said:
-        last.head.value = f"{kinds[1] if kinds[0] == 'unspecified' else kinds[0]} {last.head.value.split()[1]}"
-        first.head.meaning = "another name of the lesion before it"
-        reading.items.append(first.head)
-        return made[1:] or [groups.pop()]
-    if not last.said and kinds[0] != "unspecified":
-        first.head.value = f"{kinds[0]} {first.head.value.split()[1]}"
-        last.head.meaning = "another name of the lesion after it"
-        reading.items.append(last.head)
-        groups.pop()
-    return made
+def _check_before(first: Group, groups: list[Group], reading: Reading) -> None:
+    """Refuse ', 5 mm and no tumour' after a lesion without a size: it may belong to that one."""
+    n = next((n for n, i in enumerate(first.said) if i.tag == "and"), 0)
+    last = groups[-1] if groups and groups[-1].sentence == first.sentence else None
+    if not n or last is None or last.head.tag != "lesion" or last.head.denied:
+        return
+    before = [i for i in first.said[:n] if i.start < first.head.start]
+    for tags in (("side",), ("place",), ("size", "box", "scale")):
+        if any(i.tag in tags for i in before) and not last.all(*tags):
+            raise TextError(f"'{_shown(before, reading)}' may belong to '{last.head.text}' or '{first.head.text}'; say it of each")
+
+
+def _parted(segments: list[Segment]) -> list[Segment]:
+    """Part ', 14 mm and enlarged ventricles' at the 'and' where what is before it cannot be said of what is after it."""
+    out: list[Segment] = []
+    for segment in segments:
+        items = segment.items
+        cut = next((n for n, i in enumerate(items) if i.tag == "and"), 0)
+        head = next((n for n, i in enumerate(items) if i.tag in SUITS), 0)
+        before = [i for i in items[:cut] if i.tag in ATTRIBUTES]
+        if before and cut < head and not all(i.tag in SUITS[items[head].tag] for i in before):
+            out.append(Segment(segment.opened_by, segment.sentence, items[:cut]))
+            segment = Segment("comma", segment.sentence, items[cut + 1 :])
+        out.append(segment)
+    return out
+
+
+def _is_one(item: Item) -> bool:
+    item.meaning = "one scan" if item.value in ("1 1", Range(low=1, high=1)) else ""
+    return bool(item.meaning)
 
 
 def _say_of_all(last: Group, groups: list[Group], items: list[Item], reading: Reading) -> None:
@@ -185,9 +202,13 @@ def _next_head(segments: list[Segment], n: int) -> str | None:
     return next((i.tag for i in segments[n + 1].items if i.tag in SUITS and i.tag != "oedema" and not i.denied), None)
 
 
-def _has_own(segment: Segment, items: list[Item]) -> bool:
-    """Tell whether a segment has attributes of the same kinds, so that it wants no others."""
-    tags = {i.tag for i in segment.items}
+def _has_own(segments: list[Segment], items: list[Item]) -> bool:
+    """Tell whether the next finding is given attributes of the same kinds, so that it wants no others."""
+    tags: set[str] = set()
+    for n, segment in enumerate(segments):
+        if n and any(i.tag in SUITS for i in segment.items):
+            break
+        tags |= {i.tag for i in segment.items}
     return any(i.tag in tags for i in items)
 
 
@@ -209,66 +230,9 @@ def _check_sides(segment: Segment, reading: Reading) -> None:
                 raise TextError(f"'{shown}': what is {item.value} is not understood; name a lobe or a finding")
 
 
-def _merge(items: list[Item], reading: Reading, alone: list[Item], earlier: bool) -> list[Item]:
-    """Put heads together that are one finding, and find those that are only pointed at ('one on the right')."""
-    out: list[Item] = []
-    for item in items:
-        last = out[-1] if out else None
-        if item.tag == "wmh":
-            item = Item("lesion", "ms-like wm", item.start, item.end, item.text, denied=item.denied)
-        if item.value == "unspecified one" or item.value == "unspecified many" or item.value == "unspecified mass":
-            if last is not None and last.value in ("white matter", "periventricular") and last.tag == "place":
-                item.value = f"ms-like {item.value.split()[1]}"  # white matter hyperintensities
-        if item.tag == "lesion" and last is not None and (last.tag in ("lesion", "isa")):
-            first = last if last.tag == "lesion" else next((i for i in reversed(out) if i.tag == "lesion"), None)
-            if first is not None:
-                _join(first, item, reading)
-                continue
-        if item.tag == "again":
-            if earlier:
-                item = Item("lesion", "again mass", item.start, item.end, item.text, denied=item.denied)
-            elif item.text.isascii() and " " in item.text:
-                word = item.text.split()[-1].lower()
-                from medgen.text.lexicon import table
-
-                item = Item("lesion", table()[word].value, item.start, item.end, item.text, denied=item.denied)
-            else:
-                reading.ignored.append(item)
-                continue
-        out.append(item)
-    out = [i for i in out if i.tag != "isa"]
-    if any(i.tag == "midline" for i in out):
-        moved = next((i for i in out if i.tag in ("shift", "from", "centred")), None)
-        for midline in [i for i in out if i.tag == "midline"]:
-            if moved is None:
-                raise TextError(f"'{midline.text}' is no place that is understood; say midline shift, or name a place")
-            if moved.tag == "shift":
-                out.remove(midline)
-                moved.denied = moved.denied or midline.denied
-            else:
-                midline.tag = "shift"
-                midline.denied = midline.denied or moved.tag == "centred"
-    for item in [i for i in out if i.tag in ("artefacts", "centred")]:
-        n = out.index(item)
-        artefacts = [Item(tag, "-", item.start, item.end, item.text, denied=True) for tag in ("motion", "noise", "bias")]
-        out[n : n + 1] = artefacts if item.tag == "artefacts" and item.denied else []
-        if item.tag == "artefacts" and not item.denied:
-            reading.ignored.append(item)
-    return out
-
-
-def _join(first: Item, second: Item, reading: Reading) -> None:
-    """Make one lesion of two names in a row: 'ischaemic lesion'."""
-    (kind, count), (kind2, count2) = first.value.split(), second.value.split()
-    if "unspecified" not in (kind, kind2) and kind != kind2:
-        raise TextError(f"'{reading.text[first.start : second.end]}' names two kinds of lesion; describe each")
-    first.value = f"{kind if kind != 'unspecified' else kind2} {count2 if count2 != 'mass' or count == 'mass' else count}"
-    first.end, first.text, first.denied = second.end, reading.text[first.start : second.end], first.denied or second.denied
-
-
 def _bind(items: list[Item], segment: Segment, reading: Reading) -> list[Group]:
     """Return the groups of one segment: each attribute goes to the one head that it can go to."""
-    items = _pointed_at(items)
+    items = pointed_at(items)
     heads = [n for n, item in enumerate(items) if item.tag in SUITS]
     if not heads:
         return []
@@ -312,31 +276,23 @@ def _give(item: Item, near: list[Group], reading: Reading, groups: list[Group]) 
     fitting[0].said.append(item)
 
 
-def _pointed_at(items: list[Item]) -> list[Item]:
-    """Make a lesion of 'one' in 'one on the right', which has no name of its own."""
-    out: list[Item] = []
-    chunk: list[Item] = []
-    for item in [*items, None]:
-        if item is not None and item.tag not in ("and", "or"):
-            chunk.append(item)
-            continue
-        tags = {i.tag for i in chunk}
-        counts = [i for i in chunk if i.tag in ("number", "count")]
-        strong = [i for i in counts if i.text.lower() not in ("a", "an")]
-        told = not tags & SUITS.keys() and "respectively" not in tags
-        if told and not strong and tags & {"side", "place"} and tags & {"size", "box"} and _full(out):
-            chunk.insert(0, Item("lesion", "pointed mass", chunk[0].start, chunk[0].start, ""))
-        elif strong and told and tags & {"side", "place", "size", "box"}:
-            one = strong[-1]
-            head = Item("lesion", "pointed mass", one.start, one.end, one.text)
-            chunk.insert(chunk.index(one) + 1, head)
-        out += chunk + ([item] if item is not None else [])
-        chunk = []
-    return out
-
-
-def _full(items: list[Item]) -> bool:
-    """Tell whether the last finding is a lesion with a size and a place, so that an 'and' begins another one."""
-    n = max((n for n, i in enumerate(items) if i.tag in ("and", "or") and n + 1 < len(items)), default=-1)
-    tags = {i.tag for i in items[n + 1 :]}
-    return "lesion" in tags and bool(tags & {"side", "place"}) and bool(tags & {"size", "box"})
+def _appositions(made: list[Group], groups: list[Group], segment: Segment, reading: Reading) -> list[Group]:
+    """Join a second name to the lesion it names: 'a tumour (glioblastoma)', 'glioblastoma, a 30 mm mass'."""
+    last, first = groups[-1] if groups else None, made[0]
+    if last is None or last.sentence != segment.sentence or segment.opened_by not in ("comma", "paren"):
+        return made
+    heads = (last.head, first.head)
+    kinds = [h.value.split()[0] for h in heads if h.tag == "lesion" and not h.denied]
+    if len(kinds) < 2 or "pointed" in kinds or "again" in kinds or len({*kinds} - {"unspecified"}) > 1:
+        return made
+    if not first.said:
+        last.head.value = f"{kinds[1] if kinds[0] == 'unspecified' else kinds[0]} {last.head.value.split()[1]}"
+        first.head.meaning = "another name of the lesion before it"
+        reading.items.append(first.head)
+        return made[1:] or [groups.pop()]
+    if not last.said and kinds[0] != "unspecified":
+        first.head.value = f"{kinds[0]} {first.head.value.split()[1]}"
+        last.head.meaning = "another name of the lesion after it"
+        reading.items.append(last.head)
+        groups.pop()
+    return made

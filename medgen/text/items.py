@@ -44,11 +44,17 @@ _BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?
 _SIDES = ("left", "right", "bilateral", "both")
 
 
+_NUMERAL = re.compile(r"[二两三四五六七八九十百千]")
+
+
 def read(text: str) -> Reading:
     """Return the items of a sentence. `TextError` where a word of weight is misspelt or a number makes no sense."""
     reading, low, here = Reading(text), lexicon.plain(text), 0
     while here < len(low):
         here = _next(reading, low, here)
+    for item in reading.items:
+        if item.tag == "word" and (_NUMERAL.search(item.text) or any(c.isdigit() for c in item.text)):
+            raise TextError(f"'{item.text}': the number is not understood; write it in digits with its unit")
     return reading
 
 

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import itertools
+from dataclasses import replace
 from typing import Any
 
 from medgen.text.groups import Group
 from medgen.text.items import Item, Reading, TextError
-from medgen.text.spec import Lesion, Range
-
-_LOBES = ("frontal", "parietal", "temporal", "occipital")
-_BORDERS = {
-    frozenset(("frontal", "parietal")): "frontoparietal", frozenset(("frontal", "temporal")): "frontotemporal",
-    frozenset(("temporal", "parietal")): "temporoparietal", frozenset(("temporal", "occipital")): "temporo-occipital",
-    frozenset(("parietal", "occipital")): "parieto-occipital",
-}  # fmt: skip
-_TISSUE = ("white matter", "periventricular", "juxtacortical")
-
-
-@dataclass(frozen=True)
-class Spot:
-    """Where a lesion is: side and place, and whether an 'and' stands before it."""
-
-    side: str | None = None
-    place: str | None = None
-    joined: bool = False
+from medgen.text.spec import Lesion, Range, reason
+from medgen.text.spots import Spot, diameters, how_many, sides_of_one, where
 
 
 def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
@@ -58,7 +43,7 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             _earlier(group, found, mine, reading)
         else:
             found.append((group, _resolve(group, reading)))
-    for (group, some), (after, _) in zip(found, found[1:]):
+    for (group, some), (after, _) in itertools.pairwise(found):
         told = not any(i.tag in ("side", "place", "from") for i in group.said) and after.head.value.startswith("pointed")
         if some and told and not group.head.value.startswith("pointed"):
             raise TextError(f"'{_shown(group, reading)}' are more than those described after it; describe each")
@@ -115,18 +100,18 @@ def _earlier(group: Group, found: list[tuple[Group, list[Lesion]]], mine: list[G
         n = next(n for n, f in enumerate(found) if f[0] is name)
         if not found[n][1]:
             raise TextError(f"'{_shown(name, reading)}' are fewer than those described after it; say how many there are")
-        parent = found[n][1][0]
-        if parent.count is None or parent.count.low != parent.count.high or len(found[n][1]) > 1:
+        whole = found[n][1][0]
+        if whole.count is None or whole.count.low != whole.count.high or len(found[n][1]) > 1:
             raise TextError(f"'{_shown(name, reading)}' and '{_shown(group, reading)}': say how many there are, or describe each")
-        if parent.diameter_mm is not None:
-            new = [s if s.diameter_mm else s.model_copy(update={"diameter_mm": parent.diameter_mm}) for s in new]
+        if whole.diameter_mm is not None:
+            new = [s if s.diameter_mm else s.model_copy(update={"diameter_mm": whole.diameter_mm}) for s in new]
         new = [s if s.count else s.model_copy(update={"count": Range(low=1, high=1)}) for s in new]
         found.append((group, new))
         told = [s for f in found[n + 1 :] for s in f[1]]
         total = sum(s.count.low or 0 for s in told if s.count)
-        if total > (parent.count.low or 0):
+        if total > (whole.count.low or 0):
             raise TextError(f"'{_shown(name, reading)}' are fewer than those described after it; say how many there are")
-        found[n] = (name, [] if total == parent.count.low else [parent])
+        found[n] = (name, [] if total == whole.count.low else [whole])
         return
     found.append((group, new))
 
@@ -135,9 +120,9 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
     """Return the lesions of one group."""
     said, shown = group.said, _shown(group, reading)
     kind, number = kind or group.head.value.split()[0], group.head.value.split()[1]
-    spots, sizes = _spots(said, shown), _sizes(said, shown, reading)
+    spots, sizes = where(said, shown), diameters(said, shown, reading)
     each, respectively = any(i.tag == "each" for i in said), any(i.tag == "respectively" for i in said)
-    count, article = _count(said, shown)
+    count, article = how_many(said, shown)
     for item in said:
         if item.tag == "number" and item.start > group.head.start and item.text[0].isdigit():
             raise TextError(f"'{item.text}' in '{shown}' has no unit; write mm or cm after a size")
@@ -156,7 +141,7 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
         one = Range(low=1, high=1) if number != "mass" else None
         return [_lesion(kind, spot, size, one) for spot, size in pairs]
     size = sizes[0] if sizes else None
-    spots = _sides_of_one(spots)
+    spots = sides_of_one(spots)
     alone = number == "one" or (count is not None and count.high == 1)
     if len(spots) <= 1:
         spot = spots[0] if spots else Spot()
@@ -182,132 +167,7 @@ def _lesion(kind: str, spot: Spot, size: Range | None, count: Range | None, show
     try:
         return Lesion.model_validate(values)
     except ValueError as error:
-        from medgen.text.parse import reason
-
         raise TextError(f"'{shown}': {reason(error)}" if shown else reason(error)) from None
-
-
-def _spots(said: list[Item], shown: str) -> list[Spot]:
-    """Return where the lesions of a group are, in the order of the text; a side holds for the places joined to it."""
-    spots: list[Spot] = []
-    joined, fresh, apart = False, True, False
-    for item in said:
-        if item.tag == "and":
-            joined = True
-        elif item.tag == "comma":
-            joined, fresh, apart = item.value == "list", True, item.value != "list"
-        elif item.tag in ("side", "from"):
-            side = item.value.split()[-1]
-            item.meaning = f"side: {side}"
-            spots.append(Spot(side, None, joined))
-            joined, fresh = False, True
-        elif item.tag == "place":
-            item.meaning = f"place: {item.value}"
-            last = spots[-1] if spots else None
-            if last and last.place is None and not joined and (fresh or last.side):
-                spots[-1] = replace(last, place=item.value)
-                for n in range(len(spots) - 2, -1, -1):  # 'left and right frontal': the place is that of both
-                    if spots[n].place is None and spots[n + 1].joined:
-                        spots[n] = replace(spots[n], place=item.value)
-            elif last and (joined or apart):
-                spots.append(Spot(last.side, item.value, joined))
-            elif last:
-                spots[-1] = replace(last, place=_one_place(last.place, item.value, shown))
-            else:
-                spots.append(Spot(None, item.value, joined))
-            joined, fresh, apart = False, False, False
-        elif item.tag in ("size", "box"):
-            joined = False
-    return _united(spots, shown)
-
-
-def _one_place(first: str | None, second: str, shown: str, apart: bool = False) -> str:
-    """Return the one place that two names in a row mean: 'frontal white matter' is frontal."""
-    if first is None or first == second:
-        return second
-    if first in _TISSUE and second in _TISSUE:
-        return first if second == "white matter" else second
-    if second == "white matter":
-        return first
-    if first == "white matter":
-        return second
-    if (border := _BORDERS.get(frozenset((first, second)))) and not apart:
-        return border
-    raise TextError(f"'{shown}' names two places, {first} and {second}; say one, or describe each lesion")
-
-
-def _united(spots: list[Spot], shown: str) -> list[Spot]:
-    """Put together a side and a place that were said apart, and refuse sides that contradict each other."""
-    out: list[Spot] = []
-    for spot in spots:
-        if spot.joined or not out:
-            out.append(spot)
-            continue
-        last = out[-1]
-        if spot.side and last.side and spot.side != last.side:
-            raise TextError(f"'{shown}' is said to be {last.side} and {spot.side}; say one, or describe each lesion")
-        side = last.side or spot.side
-        place = last.place if spot.place is None else _one_place(last.place, spot.place, shown, apart=True)
-        out[-1] = Spot(side, place, last.joined)
-        if last.side is None:  # 'frontal and parietal lobes on the left'
-            out = [replace(s, side=side) if s.side is None else s for s in out]
-    return list(dict.fromkeys(replace(s, joined=True) for s in out))
-
-
-def _sides_of_one(spots: list[Spot]) -> list[Spot]:
-    """Return one bilateral spot for the left and the right of one place."""
-    if {s.side for s in spots} == {"left", "right"} and len(spots) == 2 and len({s.place for s in spots}) == 1:
-        return [replace(spots[0], side="bilateral")]
-    return spots
-
-
-def _sizes(said: list[Item], shown: str, reading: Reading) -> list[Range]:
-    """Return the diameters of a group: several only where 'and' joins them."""
-    sizes: list[Range] = []
-    word: Range | None = None
-    joined = False
-    for item in said:
-        if item.tag == "and":
-            joined = True
-        elif item.tag == "scale":
-            low, high = map(float, item.value.split())
-            word = Range(low=low, high=high)
-            item.meaning = f"diameter: {word} mm, unless a number is given"
-        elif item.tag in ("size", "box"):
-            size = item.value
-            if item.tag == "box":
-                size = Range(low=max(item.value), high=max(item.value))
-                reading.warnings.append(f"'{item.text}': the longest of these was taken as the diameter, {max(item.value):g} mm")
-            item.meaning = f"diameter: {size} mm"
-            if sizes and not joined and size != sizes[-1]:
-                raise TextError(f"'{shown}' has two sizes, {sizes[-1]} and {size} mm; say one, or describe each lesion")
-            if not sizes or joined:
-                sizes.append(size)
-            joined = False
-        elif item.tag == "comma":
-            joined = False
-    if word is not None and sizes:
-        for size in sizes:
-            if (size.high is not None and size.high < (word.low or 0) / 2) or (size.low or 0) > 2 * (word.high or 0):
-                raise TextError(f"'{shown}': {size} mm contradicts the word for its size; say one")
-    return sizes or ([word] if word is not None else [])
-
-
-def _count(said: list[Item], shown: str) -> tuple[Range | None, bool]:
-    """Return how many lesions a group has, and whether only an article says so."""
-    counts: list[Range] = []
-    article = True
-    for item in said:
-        if item.tag in ("count", "number"):
-            low_high = item.value.split() if isinstance(item.value, str) else None
-            value = Range(low=float(low_high[0]), high=float(low_high[1])) if low_high else item.value
-            article = article and item.text.lower() in ("a", "an")
-            item.meaning = f"count: {value}"
-            if value not in counts:
-                counts.append(value)
-    if len(counts) > 1:
-        raise TextError(f"'{shown}' has two counts, {counts[0]} and {counts[1]}; say one, or describe each lesion")
-    return (counts[0] if counts else None), article and bool(counts)
 
 
 def _oedema(groups: list[Group], found: list[tuple[Group, list[Lesion]]], order: list[Group], reading: Reading) -> None:

@@ -70,7 +70,7 @@ def near(word: str) -> tuple[str, ...]:
 
 #: words that are no misspelling of a side
 _WORDS = frozenset(
-    "might light night sight fight tight bright height weight eight lift felt lent fright let lest loft eft cleft deft heft weft".split()
+    ["might", "light", "night", "sight", "fight", "tight", "bright", "height", "weight", "eight", "lift", "felt", "lent", "fright", "let", "lest", "loft", "eft", "cleft", "deft", "heft", "weft"]
 )
 
 

@@ -11,10 +11,9 @@ Unit = Literal["mm", "tesla", "age", "decade", "percent", "times", "volume", "pi
 WORDS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen".split()
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
     )
-} | {word: 20 + 10 * n for n, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
+} | {word: 20 + 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])}
 FRACTIONS = {"½": 0.5, "¼": 0.25, "¾": 0.75}
 NUMERALS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 
@@ -24,28 +23,26 @@ _CHINESE = re.compile(r"[零〇一二两三四五六七八九十百]+(?:点[零�
 _TENS = re.compile(r"(?:([一二两三四五六七八九])百零?)?(?:([一二三四五六七八九])?(十))?([零〇一二两三四五六七八九])?")
 
 #: unit, factor to mm, years or tesla, and how it is written after a number (the text is lower case)
-_UNITS: list[tuple[Unit, float, re.Pattern[str]]] = [
-    (unit, factor, re.compile(pattern))
-    for unit, factor, pattern in (
-        ("volume", 1, r"[\s-]*(?:mls?\b|cc\b|cm3\b|cm³|[mc]m[23]\b|[mc]m[²³]|cubic\b|square\b|millilit|毫升|立方|平方)"),
-        ("other", 1, r"[\s-]*(?:[mc]m|毫米|厘米)\s*(?:/\s*(?=[a-z年月])(?![mc]m)|per\b|每)(?:\s*(?:year|month|年|月))?|(?:st|nd|rd|th)\b"),
-        ("mm", 1, r"[\s-]*(?:mms?(?![a-z])|millimet(?:er|re)s?\b|毫米|公厘|㎜)"),
-        ("mm", 10, r"[\s-]*(?:an?\s+)?(?:cms?(?![a-z])|centimet(?:er|re)s?\b|厘米|公分|㎝)"),
-        ("mm", 0.001, r"[\s-]*(?:[uµμ]m(?![a-z])|microns?\b|micromet(?:er|re)s?\b|微米)"),
-        ("mm", 25.4, r"[\s-]*(?:inch(?:es)?\b|英寸)"),
-        ("age", 1, r"[\s-]*(?:years?|yrs?|y)[\s-]*(?:old|of age)\b|[\s-]*y\.?\s?/?\s?o\b\.?|[\s-]*y(?![a-z])|\s*周?岁"),
-        ("age", 1 / 12, r"[\s-]*(?:months?|mo)[\s-]*(?:old|of age)\b|\s*个月(?=大|龄|的?[男女]?婴|的?患儿)"),
-        ("age", 1 / 52, r"[\s-]*(?:weeks?|wk)[\s-]*old\b"),
-        ("age", 1, r"\s?(?=[fm]\b)"),  # 72F
-        ("decade", 1, r"[\s-]*(?:something\b|odd\b)|'?s(?![a-z])|\s*[多余来]岁"),
-        ("tesla", 1, r"[\s-]*(?:t(?![a-z0-9])|tesla\b|特斯拉)"),
-        ("percent", 1, r"\s*(?:%|percent\b|per cent\b)"),
-        ("times", 1, r"[\s-]*(?:times\b|fold\b|[x×](?![a-z0-9]|\s*\d)|倍)"),
-        ("other", 1, r"[\s-]*(?:m?s(?:ec)?(?![a-z]|[\s-]+(?:lesion|plaque|foc|patient))|seconds?\b|min(?:ute)?s?\b|k?hz\b|kg\b|degrees?\b|°|hours?\b|days?\b|weeks?\b|months?\b"
-                     r"|years?\b|yrs?\b|毫秒|秒|分钟|千克|公斤|度|小时|天|周|个月|年)"),
-        ("piece", 1, r"\s*[个枚处粒颗块](?!月)"),
-    )
-]  # fmt: skip
+_PATTERNS: tuple[tuple[Unit, float, str], ...] = (
+    ("volume", 1, r"[\s-]*(?:mls?\b|cc\b|cm3\b|cm³|[mc]m[23]\b|[mc]m[²³]|cubic\b|square\b|millilit|毫升|立方|平方)"),
+    ("other", 1, r"[\s-]*(?:[mc]m|毫米|厘米)\s*(?:/\s*(?=[a-z年月])(?![mc]m)|per\b|每)(?:\s*(?:year|month|年|月))?|(?:st|nd|rd|th)\b"),
+    ("mm", 1, r"[\s-]*(?:mms?(?![a-z])|millimet(?:er|re)s?\b|毫米|公厘|㎜)"),
+    ("mm", 10, r"[\s-]*(?:an?\s+)?(?:cms?(?![a-z])|centimet(?:er|re)s?\b|厘米|公分|㎝)"),
+    ("mm", 0.001, r"[\s-]*(?:[uµμ]m(?![a-z])|microns?\b|micromet(?:er|re)s?\b|微米)"),
+    ("mm", 25.4, r"[\s-]*(?:inch(?:es)?\b|英寸)"),
+    ("age", 1, r"[\s-]*(?:years?|yrs?|y)[\s-]*(?:old|of age)\b|[\s-]*y\.?\s?/?\s?o\b\.?|[\s-]*y(?![a-z])|\s*周?岁"),
+    ("age", 1 / 12, r"[\s-]*(?:months?|mo)[\s-]*(?:old|of age)\b|\s*个月(?=大|龄|的?[男女]?婴|的?患儿)"),
+    ("age", 1 / 52, r"[\s-]*(?:weeks?|wk)[\s-]*old\b"),
+    ("age", 1, r"\s?(?=[fm]\b)"),  # 72F
+    ("decade", 1, r"[\s-]*(?:something\b|odd\b)|'?s(?![a-z])|\s*[多余来]岁"),
+    ("tesla", 1, r"[\s-]*(?:t(?![a-z0-9])|tesla\b|特斯拉)"),
+    ("percent", 1, r"\s*(?:%|percent\b|per cent\b)"),
+    ("times", 1, r"[\s-]*(?:times\b|fold\b|[x×](?![a-z0-9]|\s*\d)|倍)"),
+    ("other", 1, (r"[\s-]*(?:m?s(?:ec)?(?![a-z]|[\s-]+(?:lesion|plaque|foc|patient))|seconds?\b|min(?:ute)?s?\b|k?hz\b|kg\b|degrees?\b|°|hours?\b|days?\b|weeks?\b|months?\b"
+                 r"|years?\b|yrs?\b|毫秒|秒|分钟|千克|公斤|度|小时|天|周|个月|年)")),
+    ("piece", 1, r"\s*[个枚处粒颗块](?!月)"),
+)  # fmt: skip
+_UNITS = [(unit, factor, re.compile(pattern)) for unit, factor, pattern in _PATTERNS]
 _TO = re.compile(r"\s*(?:-|–|—|~|〜|to\b|到|至)\s*")
 _BY = re.compile(r"\s*(?:x|×|\*|by\b|乘)\s*")
 
@@ -69,7 +66,7 @@ def read(text: str, start: int) -> Quantity | None:
     first = _number(text, between.end() if between else start)
     if first is None:
         return None
-    (value, end, in_words), (unit, factor, unit_end) = first, _unit(text, first[1])
+    (value, _, in_words), (unit, factor, unit_end) = first, _unit(text, first[1])
     values, form, open_unit = [value * factor], "one", not unit
     for joiner, name in ((re.compile(r"\s+(?:and|to)\s+") if between else _TO, "range"), (_BY, "box")):
         while (form == "one" or (form == name == "box")) and (joined := joiner.match(text, unit_end)):

@@ -153,11 +153,10 @@ def _bounds(reading: Reading) -> None:
                 continue
         elif item.tag == "bound" and out and out[-1].tag in ("size", "number", "count", "age"):
             out.append(_opened(reading, out.pop(), item, item.value.split()[1]))
-        elif item.tag == "radius":
-            out.append(item)
-        elif item.tag not in ("diameter", "bound"):
+        elif item.tag == "radius" or item.tag not in ("diameter", "bound"):
             out.append(item)
         n += 1
+    out = [i for n, i in enumerate(out) if not (n and i.text.lower() in ("wide", "big") and out[n - 1].tag == "size")]
     for item in [i for i in out if i.tag == "radius"]:
         n = out.index(item)
         near = [i for i in (*out[n + 1 : n + 2], *out[n - 1 : n]) if i.tag == "size"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Plane = Literal["axial", "coronal", "sagittal"]
 Contrast = Literal["T1", "T2", "FLAIR", "T1c"]  #: T1c is T1 after a contrast agent
@@ -139,3 +139,12 @@ class ScanSpec(Part):
         if self.voxel_mm is not None and self.slice_mm is not None and self.slice_mm not in self.voxel_mm:
             raise ValueError(f"slices of {self.slice_mm:g} mm do not fit voxels of {self.voxel_mm} mm")
         return self
+
+
+def reason(error: ValueError) -> str:
+    """Return a validation error in one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
