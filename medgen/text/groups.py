@@ -285,7 +285,8 @@ def _appositions(made: list[Group], groups: list[Group], segment: Segment, readi
     kinds = [h.value.split()[0] for h in heads if h.tag == "lesion" and not h.denied]
     if len(kinds) < 2 or "pointed" in kinds or "again" in kinds or len({*kinds} - {"unspecified"}) > 1:
         return made
-    if not first.said:
+    full = last.all("size", "box") and last.all("side", "place") and segment.opened_by != "paren"
+    if not first.said and not full:
         last.head.value = f"{kinds[1] if kinds[0] == 'unspecified' else kinds[0]} {last.head.value.split()[1]}"
         first.head.meaning = "another name of the lesion before it"
         reading.items.append(first.head)
