@@ -136,7 +136,7 @@ def _reaches(rest: list[Item], reach: str) -> bool:
         return False
     if tags & {"side", "place", "from"} and len(chunk) < len(rest) and rest[len(chunk)].tag == "not":
         return False  # it has its own denial behind it
-    if tags & {"side", "place", "from"}:
+    if tags & {"side", "place", "from"} or ("enlarged" in tags and reach not in ("ventricles", "enlarged")):
         raise TextError(f"'{named.text}' after 'and' may be denied or not; say 'and no', or begin a new sentence")
     return True
 

@@ -23,9 +23,10 @@ refused aneurysm: aneurysm, aneurysms, avm
 refused cyst: cyst, cysts, cystic, abscess, abscesses
 refused the spine: spine, spinal, spinal cord
 refused the third or fourth ventricle: third ventricle, fourth ventricle, 3rd ventricle, 4th ventricle
+refused family history: family history, mother, father, brother, sister, parents, grandmother, grandfather, sibling, relatives
 refused surgery: craniotomy, resection, resection cavity, shunt
-sex female: woman, female, lady, women, mother, grandmother, she, her, f, gentlewoman
-sex male: man, male, gentleman, men, father, grandfather, he, his, m
+sex female: woman, female, lady, women, she, her, f, gentlewoman
+sex male: man, male, gentleman, men, he, his, m
 girl female: girl
 girl male: boy
 age 0 1: infant, baby, newborn, neonate, toddler
@@ -68,9 +69,9 @@ lesion tumour-like many: tumours, tumors, neoplasms, masses, gbms, glioblastomas
 lesion tumour-like mass: metastatic, neoplastic
 again -: it, they, the lesion, this lesion, that lesion, these lesions, the lesions, the tumour, the tumor, the infarct, the stroke, the mass
 oedema -: oedema, edema, oedematous, edematous, perilesional oedema, perilesional edema, peritumoral edema, peritumoral oedema, vasogenic oedema, vasogenic edema
-side left: lhs, left, left sided, left side, left hand side, l, lt, leftward, leftwards, patient's left, lefthand
-side right: rhs, right, right sided, right side, right hand side, r, rt, rightward, rightwards, patient's right, righthand
-side bilateral: bilateral, bilaterally, both, both sides, on both sides, either side, bilat, b/l, both hemispheres
+side left: l sided, lhs, left, left sided, left side, left hand side, l, lt, leftward, leftwards, patient's left, lefthand
+side right: r sided, rhs, right, right sided, right side, right hand side, r, rt, rightward, rightwards, patient's right, righthand
+side bilateral: bilateral, bilaterally, both sides, on both sides, either side, bilat, b/l, both hemispheres
 from to left: right to left, from right to left, from the right to the left, r to l
 from to right: left to right, from left to right, from the left to the right, l to r
 relative -: contralateral, ipsilateral, opposite side, other side, the other side, unilateral, one side, on one side, unilaterally, same side, opposite, one sided
@@ -101,7 +102,7 @@ motion -: motion, motion artefact, motion artefacts, motion artifact, motion art
 noise -: noise, noisy, grainy, graininess
 bias -: bias, bias field, bias fields, inhomogeneity, intensity inhomogeneity, intensity inhomogeneities, field inhomogeneity, inhomogeneous intensity, intensity non uniformity, nonuniformity, shading
 artefacts -: artefact, artefacts, artifact, artifacts
-slice -: slice, slices, slice thickness, thickness, section, sections, thick, section thickness, sliced
+slice -: slice, slices, slice thickness, slice thickness of, section, sections, thick, section thickness, sliced
 voxel -: iso, isotropic, voxel, voxels, voxel size, isotropic voxels, resolution, isotropic resolution
 other -: fov, field of view, gap, slice gap, spacing, slice spacing, matrix, in plane, in plane resolution
 grade mild: mild, mildly, slight, slightly, minimal, minimally, subtle, minor, faint, a little, a bit of
@@ -112,7 +113,7 @@ scale 3 10: small, little
 scale 10 20: medium sized, mid sized, intermediate sized
 scale 20 40: large, sizeable, sizable
 scale 40 80: huge, giant, massive, enormous
-vague -: mm, cm, millimetre, millimetres, millimeter, millimeters, centimetre, centimetres, centimeter, centimeters, inch, inches, pea, golf ball, tennis ball, walnut, grape, cherry, plum, fist, coin
+vague -: thickness, grew, grown, growth, increased, decreased, increase, decrease, shrunk, shrank, doubled, tripled, mm, cm, millimetre, millimetres, millimeter, millimeters, centimetre, centimetres, centimeter, centimeters, inch, inches, pea, golf ball, tennis ball, walnut, grape, cherry, plum, fist, coin
 count 1 1: a, an, single, solitary, another, the other, isolated, one more
 count 2 2: a couple, a couple of, a pair, a pair of
 count 2 4: few, a few, a handful of
@@ -120,6 +121,7 @@ count 3 6: several
 count 3 10: multiple, multifocal, various
 count 10 30: many, numerous, innumerable, countless, disseminated
 each -: each, apiece
+both -: both
 all -: all, all of them
 respectively -: respectively, in that order
 radius -: radius, radius of, in radius
@@ -127,8 +129,10 @@ diameter -: largest diameter, maximum diameter, maximal diameter, max diameter, 
 bound high: up to, at most, less than, under, below, <, ≤, no more than, not more than, no larger than, not larger than, smaller than, no bigger than, maximum of, fewer than, <=, max, not exceeding
 bound largest: largest, the largest, biggest, the biggest, largest one, the largest one, up to a maximum of
 bound low: more than, at least, over, above, >, ≥, larger than, no less than, not less than, greater than, bigger than, no smaller than, minimum of, >=, exceeding
+far before: depth, a depth of, depth of, distance, distance of, separated by, spaced
+deep -: deep
 far -: from, away from, lateral to, medial to, above the, below the, deep to, anterior to, posterior to, apart, off the
-not -: denies, denied, deny, free from, clear of, unlikely, disappeared, vanished, gone, removed, resolved, negative, spared, sparing, unaffected, uninvolved, nothing, no longer, nil, hardly, does not, do not, is not, are not, no, without, w/o, not, absent, no evidence of, free of, negative for, neither, nor, excluding, rather than, instead of, ruled out, left out, excluded, omitted, no sign of, no signs of, absence of, no significant, no obvious, no definite, no marked, lack of, lacks, lacking, never, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot, non
+not -: r/o, rule out, denies, denied, deny, free from, clear of, unlikely, disappeared, vanished, gone, removed, resolved, negative, spared, sparing, unaffected, uninvolved, nothing, no longer, nil, hardly, does not, do not, is not, are not, no, without, w/o, not, absent, no evidence of, free of, negative for, neither, nor, excluding, rather than, instead of, ruled out, left out, excluded, omitted, no sign of, no signs of, absence of, no significant, no obvious, no definite, no marked, lack of, lacks, lacking, never, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot, non
 except -: except, except for, apart from, other than, save for, with the exception of, aside from
 and -: and, &, plus, as well as, also, together with
 or -: or, either, versus, vs, and/or
@@ -140,5 +144,5 @@ drop side: right handed, left handed, right hander, left hander, right handednes
 drop: mca, aca, pca, mca territory, aca territory, pca territory, vascular, mass effect, contrast enhancing, with contrast enhancing, old, 2d, 3d, ring enhancing, enhancing, enhancement, image quality, grade, tr, te, ti, left ventricular function
 drop grade number: who grade, fazekas, stage
 join: :, =
-fill: or so, perhaps, maybe, possibly, possible, probable, probably, symmetric, symmetrical, the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, deep, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, they're, it's, only, just, now, old lesions
+fill: bead, beads, ball, marble, involving, involves, occupying, occupies, affecting, affects, fills, filling, extending, noted, found, detected, identified, arising, lies, lying, sits, occurring, or so, perhaps, maybe, possibly, possible, probable, probably, symmetric, symmetrical, the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, they're, it's, only, just, now, old lesions
 """

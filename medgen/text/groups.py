@@ -219,15 +219,20 @@ def _check_denied(item: Item, groups: list[Group], reading: Reading) -> None:
 
 
 def _check_sides(segment: Segment, reading: Reading) -> None:
-    """Refuse a side of something unknown, such as 'left zzz'."""
+    """Refuse a side or a size of something unknown, such as 'left zzz' and '2 mm rim'."""
     items = segment.items
     for n, item in enumerate(items):
-        rest = [i.tag for i in items[n + 1 : n + 5]]
-        if item.tag in ("side", "relative") and rest[:1] == ["word"]:
-            beyond = [tag for tag in rest if tag != "word"][:1]
-            if rest[1:3] == ["word", "word"] or not beyond or beyond[0] not in ("lesion", "wmh", "place", "ventricles", "atrophy", "shift"):
-                shown = reading.text[item.start : items[n + 1].end]
-                raise TextError(f"'{shown}': what is {item.value} is not understood; name a lobe or a finding")
+        rest = [i.tag for i in items[n + 1 :]]
+        if item.tag not in ("side", "relative", "size", "box") or rest[:1] != ["word"] or item.denied:
+            continue
+        beyond = next((tag for tag in rest if tag != "word"), "")
+        known = beyond in ("lesion", "wmh", "place", "ventricles", "atrophy", "shift") and rest[1:3] != ["word", "word"]
+        if item.tag in ("size", "box"):
+            known = any(tag in SUITS or tag == "wmh" for tag in rest)
+        if not known:
+            shown = reading.text[item.start : items[n + 1].end]
+            raise TextError(f"'{shown}': what this is the {'side' if item.tag in ('side', 'relative') else 'size'} of is not understood; "
+                            "name a lobe or a finding")  # fmt: skip
 
 
 def _bind(items: list[Item], segment: Segment, reading: Reading) -> list[Group]:
@@ -236,6 +241,9 @@ def _bind(items: list[Item], segment: Segment, reading: Reading) -> list[Group]:
     heads = [n for n, item in enumerate(items) if item.tag in SUITS]
     if not heads:
         return []
+    tags = [items[n].tag for n in heads]
+    if "slice" in tags and "lesion" in tags and any(items[n].text.lower() == "thick" for n in heads):
+        raise TextError(f"'{_shown(items, reading)}': are the slices thick, or the lesion? Write slice thickness, or a diameter")
     groups = [Group(items[n], segment.sentence, exception=segment.opened_by == "except") for n in heads]
     for g, head in enumerate(heads):
         end = heads[g + 1] if g + 1 < len(heads) else len(items)

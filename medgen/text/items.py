@@ -79,6 +79,8 @@ def _next(reading: Reading, low: str, here: int) -> int:
         return add("quantity", quantity, quantity.end)
     if phrase:
         meaning, end = phrase
+        if meaning.tag == "side":
+            _check_side(text, low, here, end)
         if meaning.tag == "join" and any(i.tag == "lesion" for i in _since_break(reading)):
             return add("comma", None, end)
         add(meaning.tag, meaning.value, end)
@@ -102,6 +104,19 @@ def _next(reading: Reading, low: str, here: int) -> int:
         last.end, last.text = here + 1, text[last.start : here + 1]
         return here + 1
     return add("word", None, here + 1)
+
+
+_PREPOSITIONS = "in at on by within into near through there for inside where when over behind under beside next beyond up down"
+
+
+def _check_side(text: str, low: str, here: int, end: int) -> None:
+    """Refuse 'right in the frontal lobe', where right is no side, and letters of an abbreviation such as L/S."""
+    word, before, after = low[here:end], low[:here], low[end:]
+    adverb = word in ("left", "right") and re.match(rf"\s+(?:{'|'.join(_PREPOSITIONS.split())})\b", after)
+    if adverb and not re.search(r"(?:\b(?:the|its|his|her|their|on|to|in)|'s)\s+$", before):
+        raise TextError(f"'{text[here:end + 12].strip()}': is '{text[here:end]}' a side? Say 'on the {word}', or leave it out")
+    if word in ("l", "r") and (after[:1] == "/" or before[-1:] == "/"):
+        raise TextError(f"'{text[max(here - 2, 0) : end + 2].strip()}' is not understood; write left or right")
 
 
 def _check_quantity(text: str, low: str, here: int, quantity: numbers.Quantity) -> None:

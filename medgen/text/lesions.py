@@ -44,7 +44,7 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
         else:
             found.append((group, _resolve(group, reading)))
     for (group, some), (after, _) in itertools.pairwise(found):
-        told = not any(i.tag in ("side", "place", "from") for i in group.said) and after.head.value.startswith("pointed")
+        told = after.head.value.startswith("pointed") and _tells(group, after)
         if some and told and not group.head.value.startswith("pointed"):
             raise TextError(f"'{_shown(group, reading)}' are more than those described after it; describe each")
     _oedema([g for g in groups if g.head.tag == "oedema"], found, groups, reading)
@@ -95,8 +95,7 @@ def _earlier(group: Group, found: list[tuple[Group, list[Lesion]]], mine: list[G
     new = [s.model_copy(update={"kind": kind}) for s in _resolve(group, reading, "unspecified")]
     group.head.meaning = f"a {kind} lesion"
     parent_group = parents[-1][0] if parents and not name.head.denied else None
-    told_of = parent_group is not None and not any(i.tag in ("side", "place", "from") for i in parent_group.said)
-    if told_of and parent_group is name:
+    if parent_group is name and _tells(name, group):
         n = next(n for n, f in enumerate(found) if f[0] is name)
         if not found[n][1]:
             raise TextError(f"'{_shown(name, reading)}' are fewer than those described after it; say how many there are")
@@ -105,6 +104,8 @@ def _earlier(group: Group, found: list[tuple[Group, list[Lesion]]], mine: list[G
             raise TextError(f"'{_shown(name, reading)}' and '{_shown(group, reading)}': say how many there are, or describe each")
         if whole.diameter_mm is not None:
             new = [s if s.diameter_mm else s.model_copy(update={"diameter_mm": whole.diameter_mm}) for s in new]
+        if whole.place is not None:
+            new = [s if s.place else s.model_copy(update={"place": whole.place}) for s in new]
         new = [s if s.count else s.model_copy(update={"count": Range(low=1, high=1)}) for s in new]
         found.append((group, new))
         told = [s for f in found[n + 1 :] for s in f[1]]
@@ -114,6 +115,14 @@ def _earlier(group: Group, found: list[tuple[Group, list[Lesion]]], mine: list[G
         found[n] = (name, [] if total == whole.count.low else [whole])
         return
     found.append((group, new))
+
+
+def _tells(name: Group, pointed: Group) -> bool:
+    """Tell whether 'one on the left' is one of the lesions named before, rather than a further one: these have no place, or no side."""
+    if not any(i.tag in ("side", "place") for i in name.said):
+        return True
+    counted = any(i.tag in ("number", "count") and i.text.lower() not in ("a", "an") for i in name.said)
+    return counted and not name.all("side") and bool(pointed.all("side")) and not pointed.all("place")
 
 
 def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Lesion]:

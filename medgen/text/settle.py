@@ -22,7 +22,7 @@ def settle(reading: Reading) -> None:
         shown = reading.text[found.start() : found.end()]
         raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
     reading.items = [item for item in reading.items if item.tag != "fill"]
-    for pass_ in (_about, _ages, _drop, _units, _bounds, _far):
+    for pass_ in (_about, _both, _ages, _drop, _units, _bounds, _far):
         pass_(reading)
 
 
@@ -41,6 +41,18 @@ def _about(reading: Reading) -> None:
             if items[n + 1 : n + 2] and items[n + 1].tag == "place":
                 raise TextError(f"'{items[n].text}' may mean 'about' or both sides; say 约, or 双侧")
             del items[n]
+
+
+def _both(reading: Reading) -> None:
+    """Tell 'both frontal lobes', which are two sides, from 'both 5 mm'; and 12 mm deep, which is no size, from deep tissue."""
+    items = reading.items
+    for n, item in enumerate(items):
+        if item.tag == "both":
+            sided = n + 1 < len(items) and items[n + 1].tag in ("place", "ventricles")
+            item.tag, item.value = ("side", "bilateral") if sided else ("all", "-")
+        elif item.tag == "deep" and n and items[n - 1].tag == "quantity":
+            raise TextError(f"'{items[n - 1].text} {item.text}' is a depth, which is not understood; leave it out")
+    reading.items = [item for item in items if item.tag != "deep"]
 
 
 def _drop(reading: Reading) -> None:
