@@ -12,7 +12,7 @@ from medgen.text.parse import parse
 from medgen.text.spec import ScanSpec
 
 #: files of sentences; each line an object with text, spec (what it says) or refused (why), perhaps adversarial and ignored
-FILES = {"tuned": ("english", "chinese"), "second": ("second",), }
+FILES = {"tuned": ("english", "chinese"), "second": ("second",), "third": ("third",), "fresh": ("fresh",)}
 
 
 def rows(name: str) -> list[dict[str, Any]]:
