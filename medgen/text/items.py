@@ -41,7 +41,7 @@ class Reading:
 
 
 _BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?": "stop", ",": "comma", "，": "comma", "(": "paren", ")": "comma"}
-_SIDES = ("left", "right", "bilateral", "both")
+_SIDES = ("left", "right")
 
 
 _NUMERAL = re.compile(r"[二两三四五六七八九十百千]")
@@ -142,8 +142,8 @@ def _unknown(reading: Reading, word: str, here: int, end: int) -> int:
     if word in ("l", "r"):
         raise TextError(f"'{shown}' may be a side; write left or right, or a capital {word.upper()}")
     close = lexicon.near(word)
-    meanings = {lexicon.table().get(w, lexicon.Meaning("", "")) for w in close}
-    if any(w in _SIDES for w in close) or any(m.tag in ("not", "side", "except", "from") for m in meanings):
+    heavy = [w for w in close if lexicon.table().get(w, lexicon.Meaning("", "")).tag in ("not", "side", "except", "from")]
+    if any(w in _SIDES or len(w) >= 6 for w in heavy):
         raise TextError(f"'{shown}' may be {' or '.join(close)}; a word that decides on side or denial is not guessed")
     if len(close) == 1 and (found := lexicon.look_up(close[0], 0)) and found[1] == len(close[0]):
         reading.warnings.append(f"'{shown}' was read as '{close[0]}'")

@@ -68,7 +68,7 @@ def near(word: str) -> tuple[str, ...]:
     return tuple(sorted(w for w in known if (len(word) >= 5 or w in ("left", "right")) and _one_slip(word, w)))
 
 
-#: words that are no misspelling of a side
+#: words that are no misspelling of a side or of a denial
 _WORDS = frozenset(
     ["might", "light", "night", "sight", "fight", "tight", "bright", "height", "weight", "eight", "lift", "felt", "lent", "fright", "let", "lest", "loft", "eft", "cleft", "deft", "heft", "weft"]
 )

@@ -22,7 +22,7 @@ def settle(reading: Reading) -> None:
         shown = reading.text[found.start() : found.end()]
         raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
     reading.items = [item for item in reading.items if item.tag != "fill"]
-    for pass_ in (_about, _both, _ages, _drop, _units, _bounds, _far):
+    for pass_ in (_about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
         pass_(reading)
 
 
@@ -41,6 +41,20 @@ def _about(reading: Reading) -> None:
             if items[n + 1 : n + 2] and items[n + 1].tag == "place":
                 raise TextError(f"'{items[n].text}' may mean 'about' or both sides; say 约, or 双侧")
             del items[n]
+
+
+def _hedges(reading: Reading) -> None:
+    """Make a choice of 'perhaps on the right'; drop other hedges, and the articles of persons and scans."""
+    kept = []
+    for n, item in enumerate(reading.items):
+        following = next((i.tag for i in reading.items[n + 1 :] if i.tag != "and"), "")
+        if item.tag == "hedge" and following in ("side", "place"):
+            item.tag = "or"
+        whose = ("sex", "age", "girl", "old", "plane", "contrast")
+        article = item.tag == "count" and item.text.lower() in ("a", "an") and following in whose
+        if item.tag != "hedge" and not article:
+            kept.append(item)
+    reading.items = kept
 
 
 def _both(reading: Reading) -> None:

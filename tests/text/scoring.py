@@ -43,7 +43,7 @@ def flat(spec: ScanSpec | None) -> dict[str, Any]:
 
 
 def bears(path: str) -> bool:
-    """Tell whether a field is a side or a size, or how many lesions there are."""
+    """Tell whether a field is a side or a size, or stands for a lesion being there at all."""
     return path.split(".")[-1] in ("side", "toward", "mm", "diameter_mm", "factor", "slice_mm", "voxel_mm", "kind", "lesions")
 
 
@@ -64,7 +64,8 @@ def score(row: dict[str, Any]) -> Counter[str]:
     paths = set(expected) | set(found)
     right = {p for p in paths if expected.get(p) == found.get(p)}
     told = [word.lower() in notes for word in row.get("ignored", [])]
-    wrong = got is not None and (want is None or any(bears(p) for p in paths - right if not p.endswith("kind") or p not in expected or p not in found))
+    kinds = {p for p in paths if p.endswith(".kind") and p in expected and p in found}  # another kind is no wrong side or size
+    wrong = got is not None and (want is None or any(bears(p) for p in paths - right - kinds))
     return Counter(
         sentences=1, fields=len(paths) + len(told), right=len(right) + sum(told), exact=len(right) == len(paths) and all(told),
         refused=got is None and want is not None, silent=wrong,
