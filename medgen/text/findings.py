@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medgen.text.groups import Group
+from medgen.text.binding import Group
 from medgen.text.items import Item, Reading, TextError
 from medgen.text.spec import Range
 

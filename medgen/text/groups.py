@@ -1,44 +1,14 @@
-"""Which side, place, size, count and grade belongs to which finding. In doubt a sentence is refused, never guessed."""
+"""Findings over the segments of a sentence: what was said before or after a comma finds its finding, or is refused."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from medgen.text.binding import ATTRIBUTES, SUITS, Group, bind, check_sides, shown
 from medgen.text.clauses import Segment
-from medgen.text.heads import merge, pointed_at
+from medgen.text.heads import merge
 from medgen.text.items import Item, Reading, TextError
 from medgen.text.spec import Range
 
-_LESION = ("side", "place", "size", "box", "scale", "count", "number", "each", "respectively", "relative")
-#: what can be said of each head
-SUITS: dict[str, tuple[str, ...]] = {
-    "lesion": _LESION,
-    "ventricles": ("side", "grade", "enlarged", "slit", "normal", "times", "percent", "scale", "relative"),
-    "atrophy": ("side", "place", "grade", "relative"),
-    "shift": ("side", "from", "size", "grade", "relative", "scale"),
-    "motion": ("grade", "percent", "scale"),
-    "noise": ("grade", "percent", "scale"),
-    "bias": ("grade", "percent", "scale"),
-    "oedema": ("grade", "side", "place", "size", "scale"),
-    "slice": ("size",),
-    "voxel": ("size", "box"),
-    "other": ("size", "box", "number"),
-}
-ATTRIBUTES = frozenset(tag for tags in SUITS.values() for tag in tags)
 _CARRY_WEIGHT = ("side", "place", "from", "size", "box", "scale", "count", "number", "relative", "times", "percent")
-
-
-@dataclass
-class Group:
-    """A finding (`head`) with what is said of it, in the order of the text; 'and' and 'or' stay in between."""
-
-    head: Item
-    sentence: int
-    said: list[Item] = field(default_factory=list)
-    exception: bool = False
-
-    def all(self, *tags: str) -> list[Item]:
-        return [item for item in self.said if item.tag in tags]
 
 
 def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[Item]]:
@@ -50,11 +20,11 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
     for n, segment in enumerate(segments):
         if waiting and segment.sentence != segments[n - 1].sentence:
             raise _of_what(waiting, reading)
-        _check_sides(segment, reading)
+        check_sides(segment, reading)
         items = merge(segment.items, reading, alone, bool(groups))
         alone += [i for i in items if i.tag not in SUITS and i.tag not in ATTRIBUTES and i.tag not in ("and", "or", "all")]
         items = [i for i in items if i.tag in SUITS or i.tag in ATTRIBUTES or i.tag in ("and", "or", "all")]
-        made = _bind(items, segment, reading)
+        made = bind(items, segment, reading)
         if made:
             _check_before(made[0], groups, reading)
             made = _appositions(made, groups, segment, reading)
@@ -96,7 +66,7 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
             rivals = following is not None and segment.opened_by != "paren" and heavy[0].tag in _CARRY_WEIGHT
             rivals = rivals and all(i.tag in SUITS.get(following or "", ()) for i in heavy)
             if rivals and not _has_own(segments[n + 1 :], heavy):
-                raise TextError(f"'{_shown(heavy, reading)}' may belong to what is before or after it; join it to one by words")
+                raise TextError(f"'{shown(heavy, reading)}' may belong to what is before or after it; join it to one by words")
             _say_of_all(last, groups, items, reading)
         elif all(i.tag in ("grade", "each", "respectively", "enlarged", "slit") for i in heavy):
             waiting += items
@@ -117,7 +87,7 @@ def _check_before(first: Group, groups: list[Group], reading: Reading) -> None:
     before = [i for i in first.said[:n] if i.start < first.head.start]
     for tags in (("side",), ("place",), ("size", "box", "scale")):
         if any(i.tag in tags for i in before) and not last.all(*tags):
-            raise TextError(f"'{_shown(before, reading)}' may belong to '{last.head.text}' or '{first.head.text}'; say it of each")
+            raise TextError(f"'{shown(before, reading)}' may belong to '{last.head.text}' or '{first.head.text}'; say it of each")
 
 
 def _parted(segments: list[Segment]) -> list[Segment]:
@@ -148,7 +118,7 @@ def _say_of_all(last: Group, groups: list[Group], items: list[Item], reading: Re
     takers = [last]
     if sizes and len(open_peers) > 1 and last in open_peers:
         if not any(i.tag in ("all", "each") for i in items):
-            raise TextError(f"'{_shown(items, reading)}' may belong to {len(open_peers)} lesions; say it of each, or say 'all'")
+            raise TextError(f"'{shown(items, reading)}' may belong to {len(open_peers)} lesions; say it of each, or say 'all'")
         takers = open_peers
     listed = "list" if any(i.tag == "and" for i in items) else None  # 'frontal, temporal and parietal'
     for group in takers:
@@ -156,12 +126,7 @@ def _say_of_all(last: Group, groups: list[Group], items: list[Item], reading: Re
 
 
 def _of_what(items: list[Item], reading: Reading) -> TextError:
-    return TextError(f"'{_shown(items, reading)}' of what? Name the lesion, ventricles, shift, slices or voxels that it belongs to")
-
-
-def _shown(items: list[Item], reading: Reading) -> str:
-    told = [i for i in items if i.text]
-    return reading.text[told[0].start : told[-1].end].strip()
+    return TextError(f"'{shown(items, reading)}' of what? Name the lesion, ventricles, shift, slices or voxels that it belongs to")
 
 
 def _takes(group: Group, items: list[Item]) -> bool:
@@ -216,72 +181,6 @@ def _check_denied(item: Item, groups: list[Group], reading: Reading) -> None:
     if any(i.tag == item.tag and i.value == item.value and not i.denied for g in groups[-1:] for i in g.said):
         raise TextError(f"'{item.text}' is said and denied of the same finding; say one")
     item.meaning = "denied"
-
-
-def _check_sides(segment: Segment, reading: Reading) -> None:
-    """Refuse a side or a size of something unknown, such as 'left zzz' and '2 mm rim'."""
-    items = segment.items
-    for n, item in enumerate(items):
-        rest = [i.tag for i in items[n + 1 :]]
-        if item.tag not in ("side", "relative", "size", "box") or rest[:1] != ["word"] or item.denied:
-            continue
-        beyond = next((tag for tag in rest if tag != "word"), "")
-        known = beyond in ("lesion", "wmh", "place", "ventricles", "atrophy", "shift") and rest[1:3] != ["word", "word"]
-        if item.tag in ("size", "box"):
-            known = any(tag in SUITS or tag == "wmh" for tag in rest)
-        if not known:
-            shown = reading.text[item.start : items[n + 1].end]
-            raise TextError(f"'{shown}': what this is the {'side' if item.tag in ('side', 'relative') else 'size'} of is not understood; "
-                            "name a lobe or a finding")  # fmt: skip
-
-
-def _bind(items: list[Item], segment: Segment, reading: Reading) -> list[Group]:
-    """Return the groups of one segment: each attribute goes to the one head that it can go to."""
-    items = pointed_at(items)
-    heads = [n for n, item in enumerate(items) if item.tag in SUITS]
-    if not heads:
-        return []
-    tags = [items[n].tag for n in heads]
-    if "slice" in tags and "lesion" in tags and any(items[n].text.lower() == "thick" for n in heads):
-        raise TextError(f"'{_shown(items, reading)}': are the slices thick, or the lesion? Write slice thickness, or a diameter")
-    groups = [Group(items[n], segment.sentence, exception=segment.opened_by == "except") for n in heads]
-    for g, head in enumerate(heads):
-        end = heads[g + 1] if g + 1 < len(heads) else len(items)
-        between = items[head + 1 : end]
-        cut = max((n for n, i in enumerate(between) if i.tag in ("and", "or")), default=None) if g + 1 < len(heads) else None
-        if g == 0:
-            for item in items[:head]:
-                _give(item, [groups[0]], reading, groups)
-        if cut is not None:
-            for item in between[:cut]:
-                _give(item, [groups[g]], reading, groups)
-            groups[g + 1].said.append(between[cut])
-            for item in between[cut + 1 :]:
-                _give(item, [groups[g + 1]], reading, groups)
-        else:
-            for item in between:
-                _give(item, groups[g : g + 2], reading, groups)
-    return groups
-
-
-def _give(item: Item, near: list[Group], reading: Reading, groups: list[Group]) -> None:
-    if item.tag in ("and", "or", "all"):
-        near[0].said.append(item)
-        return
-    if item.tag == "count" and item.text.lower() in ("a", "an"):
-        near = near[-1:]
-        if item.tag not in SUITS[near[0].head.tag]:
-            return
-    fitting = [g for g in near if item.tag in SUITS[g.head.tag]] or [g for g in groups if item.tag in SUITS[g.head.tag]]
-    if item.tag == "grade" and not fitting:
-        reading.ignored.append(item)
-        return
-    if len(fitting) > 1:
-        fitting = [g for g in fitting if g.head.tag != "oedema" or item.tag in ("grade", "size")] if item.tag != "size" else fitting
-    if len(fitting) != 1:
-        names = " or ".join(f"'{g.head.text}'" for g in fitting) or "nothing that is named"
-        raise TextError(f"'{item.text}' may belong to {names}; set a comma or 'and' between them, and say it of each")
-    fitting[0].said.append(item)
 
 
 def _appositions(made: list[Group], groups: list[Group], segment: Segment, reading: Reading) -> list[Group]:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from medgen.text.groups import Group
+from medgen.text.binding import Group
 from medgen.text.items import Item, Reading, TextError
 from medgen.text.spec import Lesion, Range, reason
 from medgen.text.spots import Spot, diameters, how_many, sides_of_one, where
@@ -21,7 +21,7 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
         for item in group.said:
             if item.tag in ("or", "relative") and not group.head.denied:
                 raise TextError(f"'{_shown(group, reading)}' leaves a choice open; say which")
-        if group.head.denied or kind == "denied":
+        if group.head.denied:
             for item in (group.head, *group.said):
                 item.meaning = "denied: no lesion"
             continue
@@ -33,8 +33,8 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             continue
         if any(i.denied and any(j.tag == i.tag and j.value == i.value for j in meant) for i in group.said):
             raise TextError(f"'{_shown(group, reading)}' is said and denied; say one")
-        where = ("side", "place")
-        if any(i.tag in where for i in group.said) and not any(i.tag in where for i in meant):
+        placed = ("side", "place")
+        if any(i.tag in placed for i in group.said) and not any(i.tag in placed for i in meant):
             raise TextError(f"'{_shown(group, reading)}' says where no lesion is; say where it is")
         for item in group.said:
             item.meaning = "denied" if item.denied else item.meaning
@@ -85,6 +85,8 @@ def _earlier(group: Group, found: list[tuple[Group, list[Lesion]]], mine: list[G
             raise TextError(f"'{_shown(group, reading)}' points at a lesion that was denied; say what there is")
         parent = found[-1][0]
         if _weighty(group.said):
+            if sum(len(some) for _, some in found) > 1:
+                raise TextError(f"'{_shown(group, reading)}' may be said of any of the lesions before; say it of each")
             parent.said += [Item("comma", None, 0, 0, ""), *group.said]
             found[-1] = (parent, _resolve(parent, reading))
         group.head.meaning = "the lesion named before"

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from medgen.text.binding import Group
 from medgen.text.clauses import split
 from medgen.text.findings import findings
-from medgen.text.groups import Group, group
+from medgen.text.groups import group
 from medgen.text.items import Item, Reading, TextError, read
 from medgen.text.lesions import lesions
 from medgen.text.settle import settle
