@@ -21,7 +21,7 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
         if waiting and segment.sentence != segments[n - 1].sentence:
             raise _of_what(waiting, reading)
         check_sides(segment, reading)
-        items = merge(segment.items, reading, alone, bool(groups))
+        items = merge(segment.items, reading, bool(groups))
         alone += [i for i in items if i.tag not in SUITS and i.tag not in ATTRIBUTES and i.tag not in ("and", "or", "all")]
         items = [i for i in items if i.tag in SUITS or i.tag in ATTRIBUTES or i.tag in ("and", "or", "all")]
         made = bind(items, segment, reading)

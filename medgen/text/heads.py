@@ -8,7 +8,7 @@ from medgen.text.lexicon import table
 HEADS = frozenset(("lesion", "ventricles", "atrophy", "shift", "motion", "noise", "bias", "oedema", "slice", "voxel", "other"))
 
 
-def merge(items: list[Item], reading: Reading, alone: list[Item], earlier: bool) -> list[Item]:
+def merge(items: list[Item], reading: Reading, earlier: bool) -> list[Item]:
     """Put heads together that are one finding, and find those that are only pointed at ('one on the right')."""
     out: list[Item] = []
     for item in items:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from medgen.text.items import Item, Reading, TextError
 from medgen.text.spec import Range
 
-_LOBES = ("frontal", "parietal", "temporal", "occipital")
 _BORDERS = {
     frozenset(("frontal", "parietal")): "frontoparietal", frozenset(("frontal", "temporal")): "frontotemporal",
     frozenset(("temporal", "parietal")): "temporoparietal", frozenset(("temporal", "occipital")): "temporo-occipital",
     frozenset(("parietal", "occipital")): "parieto-occipital",
 }  # fmt: skip
 _TISSUE = ("white matter", "periventricular", "juxtacortical")
+_SIDELESS = (*_TISSUE, "brainstem", "corpus callosum")  #: 'left frontal lobe and brainstem' is no left brainstem
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def where(said: list[Item], shown: str) -> list[Spot]:
                     if spots[n].place is None and spots[n + 1].joined:
                         spots[n] = replace(spots[n], place=item.value)
             elif last and (joined or apart):
-                spots.append(Spot(last.side, item.value, joined))
+                spots.append(Spot(None if item.value in _SIDELESS and joined else last.side, item.value, joined))
             elif last:
                 spots[-1] = replace(last, place=_one_place(last.place, item.value, shown))
             else:
@@ -109,6 +109,8 @@ def diameters(said: list[Item], shown: str, reading: Reading) -> list[Range]:
             joined = True
         elif item.tag == "scale":
             low, high = map(float, item.value.split())
+            if word is not None and word != Range(low=low, high=high):
+                raise TextError(f"'{shown}' has two words for its size; describe each lesion")
             word = Range(low=low, high=high)
             item.meaning = f"diameter: {word} mm, unless a number is given"
         elif item.tag in ("size", "box"):

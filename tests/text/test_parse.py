@@ -48,6 +48,7 @@ from medgen.text.spec import Lesion, MidlineShift, Range, ScanSpec
         ("a 300 year old man", "outside of 0 to 120"),
         ("lesion in the left insula. It is in the right insula.", "left and right"),
         ("A lesion in the left insula and a lesion in the right insula. They are 5 mm.", "any of the lesions"),
+        ("a small and a large lesion in the left insula", "two words for its size"),
         ("two lesions in the left insula, several of 5 mm", "two counts"),
         ("x" * 2001, "too long"),
     ],
@@ -78,6 +79,13 @@ def test_the_echo_has_every_word_of_weight() -> None:
     parsed = parse("Axial T1 of a 70-year-old woman with hay fever, enlarged ventricles, 12 mm lesion in the left frontal lobe.")
     assert ("left", "side: left") in parsed.understood and ("12 mm", "diameter: 12 mm") in parsed.understood
     assert parsed.ignored == ["hay", "fever"] and parsed.warnings == []
+
+
+def test_a_side_is_not_carried_to_what_has_none() -> None:
+    found = parse("5 mm lesions in the left frontal lobe and brainstem").spec.lesions or []
+    assert [(s.side, s.place) for s in found] == [("left", "frontal"), (None, "brainstem")]
+    found = parse("5 mm lesions in the left frontal and parietal lobes").spec.lesions or []
+    assert [(s.side, s.place) for s in found] == [("left", "frontal"), ("left", "parietal")]
 
 
 def test_what_is_not_said_is_none() -> None:
