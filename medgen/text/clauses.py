@@ -14,6 +14,8 @@ NAMED = (
 )  # fmt: skip
 _ATTRIBUTES = ("side", "place", "size", "box", "from")
 #: after 'and', these start something that the denial before it does not reach
+_FINDINGS = ("lesion", "again", "wmh", "ventricles", "atrophy", "shift", "oedema")
+_ONE_THING = {"lesion", "wmh", "again", "midline", "shift"}  #: names that may be two of one finding
 _SEQUENCE = ("contrast", "agent", "plane", "sex")
 _FRESH = ("count", "number", "size", "grade", "box")
 
@@ -94,31 +96,69 @@ def _goes_on(segments: list[Segment], n: int) -> bool:
 
 def _deny(segment: Segment, denied: bool) -> None:
     items = segment.items
-    reach: str = ""  # what the denial was last said of
+    reach = ""  # what the denial was last said of
+    named: Item | None = None  # the same, until an 'and' or 'or'
     for n, item in enumerate(items):
-        rest = items[n + 1 :]
+        before, rest = items[:n], items[n + 1 :]
         if item.tag == "not":
-            ahead = next((i.tag for i in rest if i.tag not in ("word", "count", "each", "not")), "")
-            behind = any(i.tag in NAMED for i in items[:n])
-            if ahead in _ATTRIBUTES and not any(i.tag in NAMED for i in rest):
-                for attribute in rest:  # 'a lesion not on the left' denies the place, not the lesion
-                    if attribute.tag in _ATTRIBUTES:
-                        attribute.denied = True
-                break
-            if not ahead and not any(i.tag in NAMED for i in items):
-                for attribute in items[:n]:  # 'none on the right'
+            named = None
+            what = _denies(before, item, rest)
+            if what == "the one before":
+                _deny_before(before)
+                denied = False
+            elif what == "attributes":
+                _deny_attributes(rest)
+            elif what == "what follows":
+                last = next((i.tag for i in reversed(before) if i.tag != "word"), "")
+                denied = not denied if last == "not" else True  # two in a row cancel out
+            elif what == "attributes before":
+                for attribute in before:  # 'none on the right'
                     attribute.denied = attribute.denied or attribute.tag in _ATTRIBUTES
-            last = next((i.tag for i in reversed(items[:n]) if i.tag != "word"), "")
-            denied = not denied if last == "not" else True  # two in a row cancel out
-            if behind and not any(i.tag in (*NAMED, "enlarged", "normal") for i in rest):
-                _deny_before(items[:n], denied)
-        elif item.tag == "and" and denied:
-            denied = _reaches(rest, reach)
+        elif item.tag in ("and", "or"):
+            denied = denied and (item.tag == "or" or _reaches(rest, reach))
+            named = None
         elif item.tag in NAMED or item.tag in ("enlarged", "normal"):
+            if denied and named is not None and item.tag in _FINDINGS and not {item.tag, named.tag} <= _ONE_THING:
+                raise TextError(f"'{item.text}' after '{named.text}' may be denied or not; set a comma, or 'or', between them")
             item.denied = item.denied or denied
             reach = item.tag
+            named = item if denied and item.tag in NAMED else named
     segment.denied_at_end = denied
     segment.items = [i for i in items if i.tag != "not"]
+
+
+def _denies(before: list[Item], item: Item, rest: list[Item]) -> str:
+    """Tell what a denial is said of; `TextError` where that is not understood.
+
+    Its value is 'after' where it stands after what it denies (absent), and 'of' where it is of what follows, even of
+    something unknown (no).
+    """
+    start = max((n + 1 for n, i in enumerate(before) if i.tag in ("and", "or")), default=0)
+    near = any(i.tag in NAMED for i in before[start:])
+    if near and item.value == "after":
+        return "the one before"
+    if any(i.tag in (*NAMED, "enlarged", "normal") for i in rest):
+        ahead = any(i.tag in NAMED for i in rest)
+        attribute = next((i.tag for i in rest if i.tag not in ("word", "count", "each", "not")), "") in _ATTRIBUTES
+        return "attributes" if attribute and not ahead else "what follows"
+    if any(i.tag in _ATTRIBUTES for i in rest):
+        return "attributes"
+    if any(i.tag == "word" for i in rest):  # 'and no calcification'
+        if near and item.value != "of":
+            raise TextError(f"'{item.text} {next(i.text for i in rest if i.tag == 'word')}': what is denied is not understood")
+        return "something unknown"
+    return "the one before" if any(i.tag in NAMED for i in before) else "attributes before"
+
+
+def _deny_attributes(rest: list[Item]) -> None:
+    """Deny the place or the size at the beginning of some items: 'a lesion not on the left, ...' is one all the same."""
+    first = next(n for n, i in enumerate(rest) if i.tag in _ATTRIBUTES)
+    kinds = ("side", "place", "from") if rest[first].tag in ("side", "place", "from") else ("size", "box")
+    for n, item in enumerate(rest[first:], first):
+        joins = item.tag in ("and", "or") and n + 1 < len(rest) and rest[n + 1].tag in kinds
+        if item.tag not in kinds and not joins:
+            break
+        item.denied = item.tag in kinds
 
 
 def _reaches(rest: list[Item], reach: str) -> bool:
@@ -141,10 +181,13 @@ def _reaches(rest: list[Item], reach: str) -> bool:
     return True
 
 
-def _deny_before(items: list[Item], denied: bool) -> None:
+def _deny_before(items: list[Item]) -> None:
     """Deny what stands before a denial at the end: 'lesions left out'."""
     for n in range(len(items) - 1, -1, -1):
-        if items[n].tag == "and" and items[n + 1 : n + 2] and items[n + 1].tag in _FRESH:
-            break
+        if items[n].tag in ("and", "or"):
+            if items[n + 1 : n + 2] and items[n + 1].tag in _FRESH:
+                break
+            if any(i.tag in _ATTRIBUTES for i in items[:n]) and any(i.tag in NAMED for i in items[:n]):
+                raise TextError(f"what is before '{items[n].text}' may be denied or not; begin a new sentence for what is not there")
         if items[n].tag in NAMED:
-            items[n].denied = denied
+            items[n].denied = True

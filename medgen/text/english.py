@@ -132,7 +132,9 @@ bound low: more than, at least, over, above, >, ≥, larger than, no less than, 
 far before: depth, a depth of, depth of, distance, distance of, separated by, spaced
 deep -: deep
 far -: from, away from, lateral to, medial to, above the, below the, deep to, anterior to, posterior to, apart, off the
-not -: r/o, rule out, denies, denied, deny, free from, clear of, unlikely, disappeared, vanished, gone, removed, resolved, negative, spared, sparing, unaffected, uninvolved, nothing, no longer, nil, hardly, does not, do not, is not, are not, no, without, w/o, not, absent, no evidence of, free of, negative for, neither, nor, excluding, rather than, instead of, ruled out, left out, excluded, omitted, no sign of, no signs of, absence of, no significant, no obvious, no definite, no marked, lack of, lacks, lacking, never, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot, non
+not after: unlikely, disappeared, vanished, gone, removed, resolved, negative, spared, unaffected, uninvolved, absent, ruled out, left out, excluded, omitted
+not of: r/o, rule out, denies, denied, free from, no, without, w/o, no evidence of, free of, negative for, neither, nor, no sign of, no signs of, absence of, lack of, lacks, lacking, never
+not -: deny, clear of, sparing, nothing, no longer, nil, hardly, does not, do not, is not, are not, not, excluding, rather than, instead of, no significant, no obvious, no definite, no marked, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot, non
 except -: except, except for, apart from, other than, save for, with the exception of, aside from
 and -: and, &, plus, as well as, also, together with
 or -: or, either, versus, vs, and/or
@@ -141,7 +143,8 @@ but -: but, however, although, though, yet, while, whereas, instead
 isa -: consistent with, suspicious for, compatible with, suggestive of, in keeping with, representing, namely, i.e.
 body -: arm, leg, hand, foot, face, facial, eye, ear, knee, hip, shoulder, limb, hemiparesis, hemiplegia, weakness, numbness, paralysis, palsy, pain, headache, hemianopia, deafness, droop, neglect, visual field, breast, lung, kidney, handed, handedness, hander, sided weakness, sided hemiparesis, sided headache, sided numbness
 drop side: right handed, left handed, right hander, left hander, right handedness, left handedness, right now, right away, all right, that's right, right before, right after, right here
-drop: mca, aca, pca, mca territory, aca territory, pca territory, vascular, mass effect, contrast enhancing, with contrast enhancing, old, 2d, 3d, ring enhancing, enhancing, enhancement, image quality, grade, tr, te, ti, left ventricular function
+drop: mca, aca, pca, mca territory, aca territory, pca territory, vascular, contrast enhancing, with contrast enhancing, old, 2d, 3d, ring enhancing, enhancing, image quality, grade, tr, te, ti, left ventricular function
+drop finding: mass effect, enhancement
 drop grade number: who grade, fazekas, stage
 join: :, =
 hedge -: perhaps, maybe, possibly, probably, presumably, also possibly, also maybe

@@ -22,6 +22,7 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             if item.tag in ("or", "relative") and not group.head.denied:
                 raise TextError(f"'{_shown(group, reading)}' leaves a choice open; say which")
         if group.head.denied:
+            _check_denied(group, reading)
             for item in (group.head, *group.said):
                 item.meaning = "denied: no lesion"
             continue
@@ -55,6 +56,14 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
         if bare and len(bare) + len(others) == len(listed):
             listed = [s.model_copy(update={"kind": "ms-like"}) for s in others]
     return listed if mine else None
+
+
+def _check_denied(group: Group, reading: Reading) -> None:
+    """Refuse 'no lesion on the left one on the right': the denial may end before the other one."""
+    counted = any(i.tag in ("number", "count") and i.start > group.head.start for i in group.said)
+    sides = [i.value for i in group.said if i.tag == "side"]
+    if counted or (len(set(sides)) > 1 and not group.all("and", "or")):
+        raise TextError(f"'{_shown(group, reading)}' may be denied as a whole or in part; set a comma where the denial ends")
 
 
 def _shown(group: Group, reading: Reading) -> str:
