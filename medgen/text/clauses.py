@@ -10,7 +10,7 @@ _OPENERS = ("comma", "paren", "with", "but", "except")
 #: what can be denied
 NAMED = (
     "lesion", "again", "wmh", "ventricles", "atrophy", "shift", "midline", "motion", "noise", "bias", "artefacts", "contrast",
-    "agent", "plane", "sex", "refused", "oedema",
+    "agent", "plane", "sex", "refused", "oedema", "finding",
 )  # fmt: skip
 _ATTRIBUTES = ("side", "place", "size", "box", "from")
 #: after 'and', these start something that the denial before it does not reach
@@ -137,6 +137,12 @@ def _denies(before: list[Item], item: Item, rest: list[Item]) -> str:
     near = any(i.tag in NAMED for i in before[start:])
     if near and item.value == "after":
         return "the one before"
+    if rest and rest[0].tag == "word" and any(i.tag in _FINDINGS for i in rest):
+        joined = rest[0].start == item.end
+        if joined and item.text in ("不", "非"):  # 不规则, 非特异性
+            return "something unknown"
+        if item.value == "-" or joined:
+            raise TextError(f"'{item.text} {rest[0].text}': is only this denied, or what follows too? Say it another way")
     if any(i.tag in (*NAMED, "enlarged", "normal") for i in rest):
         ahead = any(i.tag in NAMED for i in rest)
         attribute = next((i.tag for i in rest if i.tag not in ("word", "count", "each", "not")), "") in _ATTRIBUTES

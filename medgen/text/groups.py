@@ -68,6 +68,8 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
             if rivals and not _has_own(segments[n + 1 :], heavy):
                 raise TextError(f"'{shown(heavy, reading)}' may belong to what is before or after it; join it to one by words")
             _say_of_all(last, groups, items, reading)
+        elif last is not None and last.head.denied and last.head.tag == "lesion" and heavy[0].tag in _CARRY_WEIGHT:
+            raise TextError(f"'{shown(heavy, reading)}' after '{last.head.text}', which is denied, is not understood; say of what it is")
         elif all(i.tag in ("grade", "each", "respectively", "enlarged", "slit") for i in heavy):
             waiting += items
         else:

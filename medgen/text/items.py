@@ -74,6 +74,13 @@ def _next(reading: Reading, low: str, here: int) -> int:
     phrase = lexicon.look_up(low, here)
     if phrase and phrase[0].tag in ("sex", "side") and phrase[1] - here == 1 and low[here].isascii() and text[here].islower():
         phrase = None  # F, M, L and R are abbreviations as capitals only
+    if not phrase and (prefix := re.compile(r"(?<![a-z])non[\s-]?(?=[a-z0-9]{2})").match(low, here)):
+        negated = lexicon.look_up(low, prefix.end())
+        if negated and negated[0].tag in ("contrast", "plane", "agent", "refused"):
+            add(negated[0].tag, negated[0].value, negated[1])
+            reading.items[-1].denied = True
+            return negated[1]
+        return add("word", None, re.compile(r"[a-z0-9]*").match(low, prefix.end()).end())  # type: ignore[union-attr]
     if quantity and (not phrase or quantity.end >= phrase[1]):
         _check_quantity(text, low, here, quantity)
         return add("quantity", quantity, quantity.end)

@@ -50,11 +50,9 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             raise TextError(f"'{_shown(group, reading)}' are more than those described after it; describe each")
     _oedema([g for g in groups if g.head.tag == "oedema"], found, groups, reading)
     listed = [lesion for _, some in found for lesion in some]
-    if len({lesion.kind for lesion in listed}) == 2:  # 'MS with a 5 mm lesion': the name of a disease is the lesion's kind
-        bare = [s for s in listed if s == Lesion(kind="ms-like")]
-        others = [s for s in listed if s.kind == "unspecified"]
-        if bare and len(bare) + len(others) == len(listed):
-            listed = [s.model_copy(update={"kind": "ms-like"}) for s in others]
+    others = [s for s in listed if s != Lesion(kind="ms-like")]
+    if others and all(s.kind in ("unspecified", "ms-like") for s in others) and len(others) < len(listed):
+        listed = [s.model_copy(update={"kind": "ms-like"}) for s in others]  # 'MS with a 5 mm lesion': the disease is its kind
     return listed if mine else None
 
 

@@ -77,8 +77,6 @@ def _drop(reading: Reading) -> None:
     while n < len(items):
         item, last = items[n], n
         if item.tag == "drop":
-            if item.value == "finding" and kept and kept[-1].tag == "not":  # 'no mass effect'
-                kept.pop()
             if n + 1 < len(items) and items[n + 1].tag == "quantity" and not items[n + 1].value.unit:
                 last = n + 1
             _ignore(reading, item, items[last], "is no side of a finding" if item.value == "side" else "")

@@ -81,6 +81,46 @@ def test_the_echo_has_every_word_of_weight() -> None:
     assert parsed.ignored == ["hay", "fever"] and parsed.warnings == []
 
 
+LESION = [("left", "insula", 10)]
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("10 mm lesion in the left insula and no mass effect", LESION),
+        ("10 mm lesion in the left insula and no calcification", LESION),
+        ("10 mm lesion in the left insula without calcification", LESION),
+        ("non-enhancing 10 mm lesion in the left insula", LESION),
+        ("10 mm lesion in the left insula, not in the right", LESION),
+        ("no atrophy and a 10 mm lesion in the left insula", LESION),
+        ("no lesion except a 10 mm one in the left insula", LESION),
+        ("左侧岛叶10毫米病灶，未见强化", LESION),
+        ("左侧岛叶10毫米不规则病灶", LESION),
+        ("未见肿瘤，左侧岛叶10毫米病灶", LESION),
+        ("除左侧岛叶10毫米病灶外，未见异常", LESION),
+        ("10 mm lesion in the left insula not seen", []),
+        ("lesions absent", []),
+        ("no mass effect or lesion", []),
+        ("please don't include any lesions", []),
+        ("左侧岛叶病灶消失", []),
+        ("无可疑病灶", []),
+        ("10 mm lesion in the left insula not calcified", None),
+        ("10 mm lesion in the left insula and infarct excluded", None),
+        ("no lesion on the left one on the right", None),
+        ("no atrophy 10 mm lesion in the left insula", None),
+        ("无占位效应左侧岛叶10毫米病灶", None),
+        ("无症状病灶，左侧岛叶", None),
+    ],
+)
+def test_what_a_denial_reaches(text: str, there: list[tuple[str, str, float]] | None) -> None:
+    if there is None:
+        with pytest.raises(TextError):
+            parse(text)
+    else:
+        found = parse(text).spec.lesions or []
+        assert [(s.side, s.place, s.diameter_mm and s.diameter_mm.high) for s in found] == there
+
+
 def test_a_side_is_not_carried_to_what_has_none() -> None:
     found = parse("5 mm lesions in the left frontal lobe and brainstem").spec.lesions or []
     assert [(s.side, s.place) for s in found] == [("left", "frontal"), (None, "brainstem")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -64,6 +65,24 @@ def spoken(text: str) -> str:
 @pytest.mark.parametrize("text", [row["text"] for row in ROWS if not any(w in row["text"] for w in ("left out", "right now", "左右", "to L"))])
 def test_the_mirrored_sentence_is_the_mirrored_scan(text: str) -> None:
     assert spoken(mirrored(text)) == mirrored(spoken(text))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(", ", " ").replace("，", ""),
+        lambda text: text.replace(", ", " and ").replace("，", "和"),
+        lambda text: text.replace(". ", ", ").replace("。", "，").replace("; ", ", ").replace("；", "，"),
+        str.upper,
+        lambda text: text.replace(" mm", "mm").replace(" cm", "cm"),
+        lambda text: ("Please make me a scan: " if text.isascii() else "请生成图像：") + text,
+    ],
+    ids=["no commas", "ands", "no stops", "capitals", "no spaces", "a request"],
+)
+def test_sentences_in_another_dress_are_refused_rather_than_wrong(change: Callable[[str], str]) -> None:
+    for row in ROWS:
+        if "spec" in row and (text := change(row["text"])) != row["text"]:
+            assert scoring.score(row | {"text": text})["silent"] == 0, text
 
 
 #: forms of one lesion: side, place, size, name
