@@ -108,7 +108,7 @@ def _parted(segments: list[Segment]) -> list[Segment]:
 
 
 def _is_one(item: Item) -> bool:
-    item.meaning = "one scan" if item.value in ("1 1", Range(low=1, high=1)) else ""
+    item.meaning = "one scan" if item.value == Range(low=1, high=1) else ""
     return bool(item.meaning)
 
 

@@ -12,6 +12,9 @@ from medgen.text import lexicon, numbers
 class TextError(ValueError):
     """A sentence that contradicts itself, or asks for what there is not: what, and what to say instead, in one line."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
 
 @dataclass(eq=False)
 class Item:

@@ -134,6 +134,9 @@ def _units(reading: Reading) -> None:
     out: list[Item] = []
     items = reading.items
     for n, item in enumerate(items):
+        if item.tag == "count":
+            low, high = map(float, item.value.split())
+            item.value = Range(low=low, high=high)
         if item.tag != "quantity":
             out.append(item)
             continue

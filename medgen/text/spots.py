@@ -139,8 +139,7 @@ def how_many(said: list[Item], shown: str) -> tuple[Range | None, bool]:
     article = True
     for item in said:
         if item.tag in ("count", "number"):
-            low_high = item.value.split() if isinstance(item.value, str) else None
-            value = Range(low=float(low_high[0]), high=float(low_high[1])) if low_high else item.value
+            value = item.value
             article = article and item.text.lower() in ("a", "an")
             item.meaning = f"count: {value}"
             if value not in counts:

@@ -46,7 +46,7 @@ from medgen.text.spec import Lesion, MidlineShift, Range, ScanSpec
         ("the 12 mm lesion is not in the left insula", "where no lesion is"),
         ("oedema in the left insula", "of what"),
         ("a 300 year old man", "outside of 0 to 120"),
-        ("lesion in the left insula. It is in the right insula.", "left and right"),
+        ("lesion in the left insula.\nIt is in the right insula.", "left and right"),
         ("A lesion in the left insula and a lesion in the right insula. They are 5 mm.", "any of the lesions"),
         ("a small and a large lesion in the left insula", "two words for its size"),
         ("two lesions in the left insula, several of 5 mm", "two counts"),

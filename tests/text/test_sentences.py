@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 
 import pytest
@@ -132,3 +133,17 @@ def test_most_lesions_in_company_are_not_refused() -> None:
             for joint in (", ", "; ", ". "):
                 refused += spoken(text + joint + phrase) == "refused"
     assert refused <= 0.02 * len(ENGLISH) * len(BESIDE["en"]) * 3
+
+
+def test_shuffled_words_end_in_a_spec_or_in_one_line() -> None:
+    rng = random.Random(0)
+    words = [word for row in ROWS for word in re.findall(r"[^\s\u4e00-\u9fff]+|[\u4e00-\u9fff]{1,4}", row["text"])]
+    refused = 0
+    for _ in range(1000):
+        text = rng.choice((" ", "", ", ")).join(rng.choice(words) for _ in range(rng.randint(1, 12)))
+        try:
+            assert isinstance(parse(text).spec, ScanSpec)
+        except TextError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert 200 < refused < 1000
