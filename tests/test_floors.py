@@ -21,11 +21,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "networks": set(),
     "inference": set(),
     "evaluation": set(),
+    "text": set(),
     "training": {"networks", "transforms"},
     "bundles": set(),
     "batch": {"scans", "bundles", "evaluation"},
     "slicer": {"batch", "bundles", "scans", "evaluation"},
-    "cli": {"batch", "bundles", "scans", "evaluation"},
+    "cli": {"batch", "bundles", "scans", "evaluation", "text"},
 }
 
 
@@ -114,7 +115,8 @@ def test_the_floors_are_seen(tmp_path: Path, room: str, line: str, bad: bool) ->
     ("module", "heavy"),
     [
         ("medgen", "torch monai numpy scipy pydicom nibabel SimpleITK skimage typer rich ignite"),
-        ("medgen.cli", "torch monai scipy pydicom nibabel SimpleITK skimage ignite"),
+        ("medgen.cli", "torch monai scipy pydicom nibabel SimpleITK skimage ignite pydantic"),
+        ("medgen.text.parse", "torch monai numpy scipy typer rich"),
     ],
 )
 def test_importing_is_light(module: str, heavy: str) -> None:

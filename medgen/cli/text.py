@@ -1,0 +1,53 @@
+"""The command that reads a sentence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from medgen.cli.app import app, fail
+
+
+@app.command()
+def parse(
+    sentence: Annotated[str, typer.Argument(help="what to scan, in English or Chinese")],
+    json_spec: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
+    llm: Annotated[Optional[str], typer.Option(help="an OpenAI-compatible endpoint to ask too; gets the sentence")] = None,
+    model: Annotated[Optional[str], typer.Option(help="the model's name there; a key is read from MEDGEN_LLM_KEY")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="seconds to wait for the model")] = 60,
+) -> None:
+    """Read a sentence into a scan specification; tell what was understood and what was ignored.
+
+    Example: medgen parse "Axial T1 of a 70-year-old woman, 12 mm lesion in the left frontal lobe, mild motion."
+    """
+    if (llm is None) != (model is None):
+        raise fail("--llm and --model go together: the endpoint's URL and the model's name there")
+    import json
+
+    from medgen.text import llm as models
+    from medgen.text.parse import TextError
+    from medgen.text.parse import parse as read
+
+    spec, changed = None, []
+    try:
+        parsed = read(sentence)
+        if llm is not None and model is not None:
+            spec = models.ask(sentence, llm, model, timeout)
+            changed = models.check(spec, parsed.spec)
+    except (TextError, models.ModelError) as error:
+        raise fail(str(error)) from None
+    told = (spec or parsed.spec).model_dump(exclude_none=True)
+    if json_spec:
+        row = {"spec": told, "understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
+        print(json.dumps(row | ({"model": model, "by_model": changed} if model else {}), ensure_ascii=False))
+        return
+    for name, value in told.items():
+        for line in value if name == "lesions" and value else [value]:
+            print(f"{name + ':':16}{json.dumps(line, ensure_ascii=False)}{' (by the model)' if name in changed else ''}")
+    for words, meaning in parsed.understood:
+        print(f"understood:     {words} = {meaning}")
+    if parsed.ignored:
+        print(f"ignored:        {', '.join(parsed.ignored)}")
+    for warning in parsed.warnings:
+        print(f"warning:        {warning}")

@@ -1,0 +1,237 @@
+"""What neighbouring items mean together: bounds, radii, ages, distances, sides that are none of the brain's."""
+
+from __future__ import annotations
+
+import re
+
+from medgen.text.items import Item, Reading, TextError
+from medgen.text.lexicon import plain
+from medgen.text.numbers import Quantity
+from medgen.text.spec import Range
+
+_BREAKS = ("stop", "comma", "paren", "and", "or", "with", "but", "except")
+_VIEW = re.compile(
+    r"\b(?:left|right)(?:[ -]hand)?(?: (?:side|part|half|edge))? (?:of|in|on) (?:the |this )?(?:image|picture|screen|viewer|page|display|photo)"
+    r"|\b(?:image|picture|screen|viewer|observer|reader)(?:'s)?[ -](?:left|right)\b|(?<![12r像])(?:图像|图片|画面|屏幕|照片|影像)[上中的里]*[左右]"
+)
+
+
+def settle(reading: Reading) -> None:
+    """Put items together in place: quantities become `age`, `field`, `size`, `number`, `times` or `percent` with a `Range`."""
+    if found := _VIEW.search(plain(reading.text)):
+        shown = reading.text[found.start() : found.end()]
+        raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
+    reading.items = [item for item in reading.items if item.tag != "fill"]
+    for pass_ in (_about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
+        pass_(reading)
+
+
+def _ignore(reading: Reading, first: Item, last: Item, why: str = "") -> None:
+    covered = reading.cover(first, last, "ignored")
+    reading.ignored.append(covered)
+    if why:
+        reading.warnings.append(f"'{covered.text}' {why}")
+
+
+def _about(reading: Reading) -> None:
+    """Take out 左右 after a number, where it means 'about' and no side."""
+    items = reading.items
+    for n in range(len(items) - 1, 0, -1):
+        if items[n].text == "左右" and items[n - 1].tag == "quantity":
+            if items[n + 1 : n + 2] and items[n + 1].tag == "place":
+                raise TextError(f"'{items[n].text}' may mean 'about' or both sides; say 约, or 双侧")
+            del items[n]
+
+
+def _hedges(reading: Reading) -> None:
+    """Make a choice of 'perhaps on the right'; drop other hedges, and the articles of persons and scans."""
+    kept = []
+    for n, item in enumerate(reading.items):
+        following = next((i.tag for i in reading.items[n + 1 :] if i.tag != "and"), "")
+        if item.tag == "hedge" and following in ("side", "place"):
+            item.tag = "or"
+        whose = ("sex", "age", "girl", "old", "plane", "contrast")
+        article = item.tag == "count" and item.text.lower() in ("a", "an") and following in whose
+        if item.tag != "hedge" and not article:
+            kept.append(item)
+    reading.items = kept
+
+
+def _both(reading: Reading) -> None:
+    """Tell 'both frontal lobes', which are two sides, from 'both 5 mm'; and 12 mm deep, which is no size, from deep tissue."""
+    items = reading.items
+    for n, item in enumerate(items):
+        if item.tag == "both":
+            sided = n + 1 < len(items) and items[n + 1].tag in ("place", "ventricles")
+            item.tag, item.value = ("side", "bilateral") if sided else ("all", "-")
+        elif item.tag == "deep" and n and items[n - 1].tag == "quantity":
+            raise TextError(f"'{items[n - 1].text} {item.text}' is a depth, which is not understood; leave it out")
+    reading.items = [item for item in items if item.tag != "deep"]
+
+
+def _drop(reading: Reading) -> None:
+    """Take out what is known to say nothing of the scan, with the side or the number that goes with it."""
+    kept: list[Item] = []
+    items = reading.items
+    n = 0
+    while n < len(items):
+        item, last = items[n], n
+        if item.tag == "drop":
+            if n + 1 < len(items) and items[n + 1].tag == "quantity" and not items[n + 1].value.unit:
+                last = n + 1
+            _ignore(reading, item, items[last], "is no side of a finding" if item.value == "side" else "")
+        elif item.tag == "side" or item.tag == "body":
+            while last + 1 < len(items) and items[last + 1].tag in ("word", "body"):
+                last += 1
+            while last > n and items[last].tag != "body":
+                last -= 1
+            if items[last].tag == "body":
+                _ignore(reading, item, items[last], "is of the body, not of the brain" if item.tag == "side" else "")
+            else:
+                kept.append(item)
+                last = n
+        else:
+            kept.append(item)
+        n = last + 1
+    reading.items = kept
+
+
+def _ages(reading: Reading) -> None:
+    """Turn words and numbers of age into `age` items; a girl is female and of an age."""
+    out: list[Item] = []
+    items = reading.items
+    for n, item in enumerate(items):
+        value = item.value
+        if item.tag in ("girl", "old"):
+            sex = Item("sex", value, item.start, item.end, item.text)
+            out += [sex, Item("band", Range(low=2, high=17) if item.tag == "girl" else Range(low=65, high=90), *_place(item))]
+        elif item.tag == "age":
+            low, high = map(float, value.split())
+            out.append(Item("band", Range(low=low, high=high), *_place(item)))
+        elif item.tag == "quantity":
+            before = [i.tag for i in items[:n] if i.tag not in ("bound", "count")][-2:]
+            bare = value.unit in ("", "other") and "aged" in before[-1:]
+            after = items[n + 1].tag if n + 1 < len(items) else "stop"
+            years = not value.unit or value.unit == "other" and re.search(r"years?$|yrs?$|年$", plain(item.text)) is not None
+            told = years and (before[-1:] == ["sex"] or before[-2:] == ["sex", "comma"])
+            told = told or (years and bool(value.unit) and before[-1:] in ([], ["comma"]))
+            if value.unit in ("age", "decade") or bare or (told and after in ("comma", "stop", "with")):
+                high = value.values[-1] + (9 if value.unit == "decade" else 0)
+                out.append(Item("age", Range(low=value.values[0], high=high), *_place(item)))
+            else:
+                out.append(item)
+        else:
+            out.append(item)
+    reading.items = [item for item in out if item.tag != "aged"]
+
+
+def _place(item: Item) -> tuple[int, int, str]:
+    return item.start, item.end, item.text
+
+
+def _units(reading: Reading) -> None:
+    """Turn quantities into items by their unit; '8 and 12 mm' are two of one unit."""
+    out: list[Item] = []
+    items = reading.items
+    for n, item in enumerate(items):
+        if item.tag == "count":
+            low, high = map(float, item.value.split())
+            item.value = Range(low=low, high=high)
+        if item.tag != "quantity":
+            out.append(item)
+            continue
+        quantity: Quantity = item.value
+        unit, values = quantity.unit, quantity.values
+        following = items[n + 1 : n + 3]
+        if not unit and [i.tag for i in following] == ["and", "quantity"] and following[1].value.unit == "mm":
+            unit = "mm"
+            if (cm := re.search(r"c|厘|公分|in|英", plain(following[1].text))) is not None:
+                raise TextError(f"'{item.text}' has no unit ({cm.group()}...?); write the unit after each number")
+        if unit == "volume":
+            raise TextError(f"'{item.text}' is a volume; say a diameter in mm or cm")
+        if unit == "other":
+            reading.ignored.append(item)
+            continue
+        tag = {"mm": "size", "tesla": "field", "percent": "percent", "times": "times", "piece": "count", "": "number"}[unit]
+        value: object = Range(low=min(values), high=max(values))
+        if quantity.form == "box" and unit != "mm":
+            raise TextError(f"'{item.text}' has no unit; write mm or cm after it")
+        if quantity.form == "box":
+            tag, value = "box", list(values)
+        elif tag in ("number", "count") and values[0] % 1:
+            raise TextError(f"'{item.text}' has no unit; write mm or cm after it")
+        out.append(Item(tag, value, *_place(item)))
+    reading.items = out
+
+
+def _bounds(reading: Reading) -> None:
+    """Open a range by 'less than' and the like; double a radius."""
+    items, out, n = reading.items, list[Item](), 0
+    while n < len(items):
+        item = items[n]
+        if item.tag == "bound" and not item.value.startswith("after"):
+            target = items[n + 1] if n + 1 < len(items) else item
+            if target.tag == "diameter" and n + 2 < len(items):
+                target = items[n + 2]
+                n += 1
+            if target.tag in ("size", "number", "count", "age"):
+                if item.value == "largest":
+                    _only_size(items, n)
+                out.append(_opened(reading, item, target, item.value))
+                n += 2
+                continue
+        elif item.tag == "bound" and out and out[-1].tag in ("size", "number", "count", "age"):
+            out.append(_opened(reading, out.pop(), item, item.value.split()[1]))
+        elif item.tag == "radius" or item.tag not in ("diameter", "bound"):
+            out.append(item)
+        n += 1
+    out = [i for n, i in enumerate(out) if not (n and i.text.lower() in ("wide", "big") and out[n - 1].tag == "size")]
+    for item in [i for i in out if i.tag == "radius"]:
+        n = out.index(item)
+        near = [i for i in (*out[n + 1 : n + 2], *out[n - 1 : n]) if i.tag == "size"]
+        if not near:
+            raise TextError(f"'{item.text}' of what? Write its size in mm after it, or a diameter")
+        low, high = near[0].value.low, near[0].value.high
+        near[0].value = Range(low=low and 2 * low, high=high and 2 * high)
+        near[0].text, near[0].start = reading.text[min(near[0].start, item.start) : max(near[0].end, item.end)], min(near[0].start, item.start)
+        out.remove(item)
+    reading.items = out
+
+
+def _only_size(items: list[Item], n: int) -> None:
+    """Refuse a place of the largest of several lesions: it is not that of the others."""
+    first = max((m for m in range(n) if items[m].tag in _BREAKS), default=-1)
+    last = next((m for m in range(n, len(items)) if items[m].tag in _BREAKS), len(items))
+    if any(i.tag in ("side", "place") for i in items[first + 1 : last]):
+        raise TextError(f"'{items[n].text}' with a place is not understood; describe that lesion and the others")
+
+
+def _opened(reading: Reading, first: Item, last: Item, way: str) -> Item:
+    target = first if first.tag != "bound" else last
+    if target.value.low != target.value.high:
+        raise TextError(f"'{reading.text[first.start : last.end]}' bounds a range; say one of them")
+    value = Range(high=target.value.high) if way in ("high", "largest") else Range(low=target.value.low)
+    return reading.cover(first, last, target.tag, value)
+
+
+def _far(reading: Reading) -> None:
+    """Take out distances from something, such as '5 mm from the midline': they are no size."""
+    items = reading.items
+    for far in [i for i in items if i.tag == "far"]:
+        n = items.index(far)
+        if far.value == "before":  # Chinese: the distance comes last
+            last = next((m for m in range(n + 1, min(n + 4, len(items))) if items[m].tag == "size"), None)
+            if last is None:
+                raise TextError(f"'{far.text}': the distance is not understood; leave it out")
+            first = n
+        elif n and items[n - 1].tag in ("size", "box"):
+            first, last = n - 1, min(n + 1, len(items) - 1)
+            if items[last].tag in _BREAKS:
+                last = n
+        else:
+            items.remove(far)
+            continue
+        if any(i.tag == "side" for i in items[first : last + 1]):
+            raise TextError(f"'{reading.text[items[first].start : items[last].end]}': a distance is not understood; leave it out")
+        _ignore(reading, items[first], items[last], "is a distance, which is not understood")
+        del items[first : last + 1]
