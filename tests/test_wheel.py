@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nibabel as nib
@@ -23,6 +24,9 @@ def test_the_wheel_runs_its_bundle_from_another_directory(tmp_path: Path) -> Non
 
     call(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", REPOSITORY)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    slicer = {f"medgen/slicer/MedGen/{name}" for name in ("MedGen.py", "MedGenLib/logic.py", "Resources/UI/MedGen.ui", "Resources/Icons/MedGen.png")}
+    assert slicer <= set(names)
     # The new environment borrows this one's dependencies through a path file: gigabytes need not be installed twice.
     call(sys.executable, "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
