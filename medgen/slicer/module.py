@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medgen.slicer.parameters import Group, parse
-from medgen.slicer.tasks import EVALUATE, MEASURES, RESTORING, Task, groups_of
+from medgen.slicer.tasks import EVALUATE, MEASURES, RESTORING, groups_of
 
 if TYPE_CHECKING:
     from click import Command
 
-#: Of an evaluation's options, those that are numbers, in the order of `Protocol`.
+#: Of an evaluation's options, those that are numbers.
 NUMBERS = {"data_range": float, "background": int, "slice_axis": int}
 
 
@@ -38,7 +38,7 @@ def run(name: str, arguments: Sequence[str], commands: Mapping[str, Command]) ->
                 lines = [f"{key} = {value}" for key, value in results.items()]
                 Path(values["returnparameterfile"]).write_text("\n".join([*lines, ""]), encoding="utf-8")
             print(f"<filter-end><filter-name>{task.title}</filter-name></filter-end>", flush=True)
-        except Exception as error:  # whatever it was, Slicer's user gets one line
+        except Exception as error:  # noqa: BLE001  whatever it was, the user of Slicer gets one line
             os.write(standard_error, f"medgen: {_line(error)}\n".encode())
             return 1
     return 0
@@ -71,23 +71,21 @@ def _restore(groups: Sequence[Group], values: Mapping[str, Any]) -> dict[str, An
             dtype = np.dtype(np.float32) if key else None
             write_nifti(Path(values[place]), restored.images[key], restored.grid, dtype=dtype, direct=True)
     _tell(1.0, "done")
-    warnings = [line.replace("\n", " ") for line in (*scan.warnings, *restored.warnings)]
-    print(*(f"warning: the volume {line}" for line in restored.warnings), sep="\n", flush=True)
-    return {"warnings": "; ".join(warnings)}
+    return {"warnings": "; ".join((*scan.warnings, *restored.warnings)).replace("\n", " ")}
 
 
 def _evaluate(values: Mapping[str, Any]) -> dict[str, Any]:
     """Measure the input, write the table that Slicer asked for, and return what it shows of it."""
     _tell(0.02, "reading")
-    data_range, *whole = (_number(values, name, kind) for name, kind in NUMBERS.items())
+    numbers = {name: _number(values, name, kind) for name, kind in NUMBERS.items()}
     from medgen.batch.evaluate import alone, together
     from medgen.batch.protocol import Protocol, Regions
     from medgen.batch.quality import ALONE, PAIRED, SHARED
     from medgen.batch.tables import cell
     from medgen.scans import find
 
-    masks = [Path(values[name]) if values[name] else None for name in ("mask", "labels")]
-    protocol = Protocol(data_range, *masks, *whole, values["hu"])
+    mask, labels = (Path(values[name]) if values[name] else None for name in ("mask", "labels"))
+    protocol = Protocol(mask=mask, labels=labels, hu=values["hu"], **numbers)
     _tell(0.2, "measuring")
     (case,) = find(Path(values["input"])).cases
     regions = Regions(protocol)
@@ -101,7 +99,7 @@ def _evaluate(values: Mapping[str, Any]) -> dict[str, Any]:
             table.writerow(["measure", *(str(row["region"]) for row in rows), "meaning"])
             table.writerows([name, *(cell(row.get(name)) for row in rows), meanings.get(name, "")] for name in names)
     _tell(1.0, "done")
-    shown = next(row for row in rows if row["region"] == ("mask" if values["mask"] else "image"))
+    shown = next(row for row in rows if row["region"] == ("mask" if mask else "image"))
     return {name: cell(shown[name]) for name in MEASURES if name in shown}
 
 

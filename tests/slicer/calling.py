@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".slicer-venv/bin/python"
 
 
-def ask(script: str, name: str, *arguments: Path, limit: float = 280) -> dict[str, Any]:
+def ask(script: str, name: str, *arguments: Path, limit: float = 900) -> dict[str, Any]:
     """Return what a scenario found; skip the test where slicer-core is missing, or fail it in CI."""
     if not PYTHON.is_file():
         pytest.fail("slicer-core is missing: make slicer") if os.environ.get("CI") else pytest.skip("slicer-core is missing: make slicer")

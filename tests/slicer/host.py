@@ -53,7 +53,6 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        slicer.vtkObject.GlobalWarningDisplayOff() if hasattr(slicer, "vtkObject") else vtk.vtkObject.GlobalWarningDisplayOff()
         self.scene = slicer.vtkMRMLScene()
         self.app = slicer.vtkSlicerApplicationLogic()
         self.app.SetMRMLScene(self.scene)
@@ -79,6 +78,8 @@ class Host:
         self.scene.RegisterNodeClass(slicer.vtkMRMLCommandLineModuleNode())
         self.modules = self.logics[-1]
         self.modules.SetAllowInMemoryTransfer(0)
+        # Slicer's processing thread gives the whole process, and all modules, the lowest priority; here it keeps its own.
+        os.environ["SLICER_BACKGROUND_THREAD_PRIORITY"] = str(os.nice(0))
         self.app.CreateProcessingThread()  # without which nothing is read back
 
     def add(self, kind: str, name: str) -> Any:
@@ -115,7 +116,7 @@ class Host:
         self.modules.Apply(node, False)
         return node
 
-    def follow(self, node: Any, until: Callable[[Any], bool], limit: float = 60) -> list[int]:
+    def follow(self, node: Any, until: Callable[[Any], bool], limit: float = 600) -> list[int]:
         """Do what the application's event loop does until something is so; return the percentages that were seen."""
         seen: list[int] = []
         end = time.monotonic() + limit

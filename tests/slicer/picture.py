@@ -9,65 +9,84 @@ import slicer
 import vtk
 
 VIEWS = ("Red", "Yellow")
+SIDE = 320
+
+
+class View:
+    """One slice view, as the application's layout manager makes it."""
+
+    def __init__(self, host: Any, node: Any) -> None:
+        self.logic = slicer.vtkMRMLSliceLogic()
+        self.logic.SetMRMLApplicationLogic(host.app)
+        self.logic.SetMRMLScene(host.scene)
+        self.logic.SetSliceNode(node)
+        self.logic.UpdateSliceCompositeNode()
+        self.renderer, self.window = vtk.vtkRenderer(), vtk.vtkRenderWindow()
+        self.window.SetOffScreenRendering(1)
+        self.window.SetSize(SIDE, SIDE)
+        self.window.AddRenderer(self.renderer)
+        self.interactor = vtk.vtkGenericRenderWindowInteractor()
+        self.interactor.SetRenderWindow(self.window)
+        self.image = vtk.vtkImageActor()
+        self.renderer.AddActor(self.image)
+
+    def shown(self) -> list[str]:
+        """Return the names of what lies behind and in front."""
+        composite = self.logic.GetSliceCompositeNode()
+        nodes = (composite.GetScene().GetNodeByID(name or "") for name in (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()))
+        return [node.GetName() if node else "" for node in nodes]
+
+    def take(self, path: Path) -> None:
+        """Write a picture."""
+        self.logic.ResizeSliceNode(SIDE, SIDE)
+        self.logic.FitSliceToBackground(SIDE, SIDE)
+        self.logic.UpdatePipeline()
+        self.image.GetMapper().SetInputConnection(self.logic.GetImageDataConnection())
+        camera = self.renderer.GetActiveCamera()
+        camera.ParallelProjectionOn()
+        self.renderer.ResetCamera()
+        camera.SetParallelScale(SIDE / 2)
+        self.legends.RequestRender()
+        self.window.Render()
+        grab, writer = vtk.vtkWindowToImageFilter(), vtk.vtkPNGWriter()
+        grab.SetInput(self.window)
+        grab.ReadFrontBufferOff()
+        writer.SetInputConnection(grab.GetOutputPort())
+        writer.SetFileName(str(path))
+        writer.Write()
+
+    legends: Any  #: set by `Pictures`, when all logics are known
 
 
 class Pictures:
-    """The two views of the side-by-side layout, as the application's layout manager makes them."""
+    """The two views of the side-by-side layout."""
 
     def __init__(self, host: Any) -> None:
-        self.scene = host.scene
-        self.layout = slicer.vtkMRMLLayoutLogic()
-        self.layout.SetMRMLScene(host.scene)
-        self.host = host
-        self.logics: dict[str, Any] = {}
-        for view in VIEWS:
-            logic = slicer.vtkMRMLSliceLogic()
-            logic.SetMRMLApplicationLogic(host.app)
-            logic.SetMRMLScene(host.scene)
-            logic.AddSliceNode(view)
-            self.logics[view] = logic
+        layout = slicer.vtkMRMLLayoutLogic()
+        layout.SetMRMLScene(host.scene)
+        layout.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+        host.add("Interaction", "interaction")  # which legends wait for
+        nodes = host.scene.GetNodesByClass("vtkMRMLSliceNode")
+        every = {node.GetLayoutName(): node for node in map(nodes.GetItemAsObject, range(nodes.GetNumberOfItems()))}
+        self.layout, self.views = layout, {name: View(host, every[name]) for name in VIEWS}
+        known = vtk.vtkCollection()
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(host.app)
+        factory.RegisterDisplayableManager("vtkMRMLColorLegendDisplayableManager")
+        for view in self.views.values():
+            known.AddItem(view.logic)
+        host.app.SetSliceLogics(known)
+        for view in self.views.values():  # before any legend: they are drawn as they are added
+            view.legends = factory.InstantiateDisplayableManagers(view.renderer)
+            view.legends.SetMRMLDisplayableNode(view.logic.GetSliceNode())
 
     def shown(self) -> dict[str, list[str]]:
         """Return the names of what each view shows, behind and in front."""
-        found = {}
-        for view, logic in self.logics.items():
-            composite = logic.GetSliceCompositeNode()
-            nodes = (self.scene.GetNodeByID(name or "") for name in (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()))
-            found[view] = [node.GetName() if node else "" for node in nodes]
-        return found
+        return {name: view.shown() for name, view in self.views.items()}
 
-    def take(self, folder: Path, name: str, side: int = 320) -> list[Path]:
+    def take(self, folder: Path, name: str) -> list[Path]:
         """Write a picture of each view."""
-        paths = []
-        for view, logic in self.logics.items():
-            logic.ResizeSliceNode(side, side)
-            logic.GetSliceNode().SetDimensions(side, side, 1)
-            logic.FitSliceToBackground(side, side)
-            logic.UpdatePipeline()
-            renderer, window = vtk.vtkRenderer(), vtk.vtkRenderWindow()
-            window.SetOffScreenRendering(1)
-            window.SetSize(side, side)
-            window.AddRenderer(renderer)
-            actor = vtk.vtkImageActor()
-            actor.GetMapper().SetInputConnection(logic.GetImageDataConnection())
-            renderer.AddActor(actor)
-            group = slicer.vtkMRMLDisplayableManagerGroup()
-            group.SetRenderer(renderer)
-            group.SetMRMLDisplayableNode(logic.GetSliceNode())
-            legends = slicer.vtkMRMLColorLegendDisplayableManager()
-            legends.SetMRMLApplicationLogic(self.host.app)
-            group.AddDisplayableManager(legends)
-            legends.SetMRMLScene(self.scene)
-            camera = renderer.GetActiveCamera()
-            camera.ParallelProjectionOn()
-            renderer.ResetCamera()
-            camera.SetParallelScale(side / 2)
-            window.Render()
-            grab, writer = vtk.vtkWindowToImageFilter(), vtk.vtkPNGWriter()
-            grab.SetInput(window)
-            grab.ReadFrontBufferOff()
-            paths.append(folder / f"{name}_{view}.png")
-            writer.SetInputConnection(grab.GetOutputPort())
-            writer.SetFileName(str(paths[-1]))
-            writer.Write()
-        return paths
+        paths = {view: folder / f"{name}_{view}.png" for view in self.views}
+        for view, path in paths.items():
+            self.views[view].take(path)
+        return list(paths.values())

@@ -60,30 +60,36 @@ def orientations(modules: Path, scratch: Path) -> dict[str, Any]:
     """Give volumes in every storage to a bundle that changes nothing; say whether they came back, in world space."""
     host = _modules(modules, scratch)
     _hostile()
-    rows, seen = {}, set()
-    for storage in phantom.STORAGES:
+    rows = {}
+    for storage in ("RAS", "LAS", "LPS", "RAI", "oblique"):
         array, affine = phantom.scan(storage)
         source, result = host.volume(array, affine, storage), host.add("ScalarVolume", "result")
-        node = host.start("MedGen Denoise", {"input": source, "output": result}, bundle="nothing")
-
-        def over(node: Any) -> bool:
-            seen.update(files_under(scratch))
-            return not node.IsBusy()
-
-        percent = host.follow(node, over)
+        node = host.run("MedGen Denoise", {"input": source, "output": result}, bundle="nothing")
         points = phantom.points(affine)
-        rows[storage] = {
-            **_told(node), "progress": percent,
-            "equal": bool(result.GetImageData()) and bool((at(result, points) == array.ravel()).all()),
-            "dtype": str(array_of(result).dtype) if result.GetImageData() else "",
-        }  # fmt: skip
-    mask = phantom.clean(points).reshape(phantom.SHAPE) > 700
-    result = host.add("ScalarVolume", "result")
-    files = {"input": source, "mask": host.volume(mask.astype(np.uint8), affine, "mask", "LabelMapVolume"), "output": result}
-    cut = _told(host.run("MedGen Repair", files, bundle="cut_out"))
-    cut["equal"] = bool((at(result, points) == (array * mask).ravel()).all())
+        rows[storage] = {**_told(node), "equal": bool(result.GetImageData()) and bool((at(result, points) == array.ravel()).all()),
+                         "dtype": str(array_of(result).dtype) if result.GetImageData() else ""}  # fmt: skip
     host.close()
-    return {"rows": rows, "cut": cut, "seen": [Path(path).suffix for path in sorted(seen)], "left": files_under(scratch)}
+    return {"rows": rows, "left": files_under(scratch)}
+
+
+def mask(modules: Path, scratch: Path) -> dict[str, Any]:
+    """Run a bundle that cuts out where a label map is, as the Apply button does, and watch progress and files."""
+    host = _modules(modules, scratch)
+    array, affine = phantom.scan("LAS")
+    inside = phantom.clean(phantom.points(affine)).reshape(phantom.SHAPE) > 700
+    result, seen = host.add("ScalarVolume", "result"), set()
+    files = {"input": host.volume(array, affine), "mask": host.volume(inside.astype(np.uint8), affine, "mask", "LabelMapVolume"),
+             "output": result}  # fmt: skip
+    node = host.start("MedGen Repair", files, bundle="cut_out")
+
+    def over(node: Any) -> bool:
+        seen.update(Path(path).suffix for path in files_under(scratch))
+        return not node.IsBusy()
+
+    progress = host.follow(node, over)
+    equal = bool((at(result, phantom.points(affine)) == (array * inside).ravel()).all())
+    host.close()
+    return {**_told(node), "equal": equal, "progress": progress, "seen": sorted(seen), "left": files_under(scratch)}
 
 
 def shipped(modules: Path, scratch: Path) -> dict[str, Any]:
@@ -110,9 +116,7 @@ def shipped(modules: Path, scratch: Path) -> dict[str, Any]:
         row = {**_told(node), "spread": None, "warnings": node.GetParameterAsString("warnings")}
         if result.GetImageData():
             row["shape"], row["spacing"] = array_of(result).shape, np.linalg.norm(affine_of(result)[:3, :3], axis=0).tolist()
-            middle = lambda node: (affine_of(node) @ [*((np.array(array_of(node).shape) - 1) / 2), 1])[:3]  # noqa: E731
-            row["moved"] = float(np.abs(middle(result) - middle(source)).max())
-            row["centre"] = float(array_of(result)[tuple(n // 2 for n in array_of(result).shape)])
+            row["moved"] = float(np.abs(_middle(result) - _middle(source)).max())
             if array_of(result).shape == array.shape:
                 row["error_before"], row["error"] = (
                     float(np.sqrt(np.mean((at(node, phantom.points(affine)) - truth)[truth > 0] ** 2))) for node in (source, result)
@@ -122,6 +126,11 @@ def shipped(modules: Path, scratch: Path) -> dict[str, Any]:
         rows[title] = row
     host.close()
     return {"rows": rows, "left": files_under(scratch)}
+
+
+def _middle(node: Any) -> np.ndarray:
+    """Return where the middle of a volume lies in RAS."""
+    return (affine_of(node) @ [*((np.array(array_of(node).shape) - 1) / 2), 1])[:3]
 
 
 def failures(modules: Path, scratch: Path) -> dict[str, Any]:

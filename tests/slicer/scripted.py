@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import phantom
 import slicer
-from host import Host, affine_of, array_of, at, files_under
+from host import Host, array_of, at, files_under
 from picture import Pictures
 
 
@@ -29,7 +29,7 @@ def _logic(modules: Path, scratch: Path) -> tuple[Any, Any, Any]:
     return host, MedGenLogic(host.scene, Medgen()), request
 
 
-def _wait(logic: Any, limit: float = 250) -> list[tuple[int, int]]:
+def _wait(logic: Any, limit: float = 600) -> list[tuple[int, int]]:
     seen, end = [], time.monotonic() + limit
     while logic.step() and time.monotonic() < end:
         if logic.progress() not in seen[-1:]:
@@ -137,19 +137,18 @@ def compared(modules: Path, scratch: Path) -> dict[str, Any]:
     logic.run([source], request.Request("mr_denoise_vae", uncertainty=True, device="cpu"))
     _wait(logic)
     (result,) = logic.results
-    logic.show(result)
-    told: dict[str, Any] = {"error": logic.error or result.error, "views": pictures.shown()}
+    told: dict[str, Any] = {"error": logic.error or result.error, "show": logic.show(result), "views": pictures.shown()}
     told["pictures"] = [str(path) for path in pictures.take(scratch, "live")]
     told["spread"] = float(array_of(result.uncertainty).mean())
     bundle = scratch / "scene.mrb"
     told["saved"] = bool(host.scene.WriteToMRB(str(bundle)))
-    before = {node.GetName(): array_of(node) for node in (source, result.volume, result.uncertainty)}
-    places = {node.GetName(): affine_of(node) for node in (source, result.volume, result.uncertainty)}
+    points = phantom.points(affine)
+    before = {node.GetName(): at(node, points) for node in (source, result.volume, result.uncertainty)}
     host.scene.Clear(0)
+    told["gone"] = logic.show(result)
     told["opened"] = bool(host.scene.ReadFromMRB(str(bundle), True))
     again = {name: host.scene.GetFirstNodeByName(name) for name in before}
-    told["equal"] = {name: node is not None and bool(np.array_equal(array_of(node), before[name])) for name, node in again.items()}
-    told["placed"] = all(np.allclose(affine_of(node), places[name], atol=1e-4) for name, node in again.items())
+    told["equal"] = {name: node is not None and bool(np.array_equal(at(node, points), before[name])) for name, node in again.items()}
     told["views_again"] = pictures.shown()
     told["pictures"] += [str(path) for path in pictures.take(scratch, "opened")]
     told["attribute"] = again["scan mr_denoise_vae"].GetAttribute("medgen.bundle")

@@ -111,15 +111,16 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         done, total = self.logic.progress()
         self.ui.progressBar.maximum = total if done else 0  # busy until the first is done
         self.ui.progressBar.value = done
-        self.say(f"{done} of {total} done")
         for result in self.logic.results[len(self.results) :]:
             self.results.append(result)
             self.ui.resultSelector.addItem(result.source.GetName())
+        lines = [f"{done} of {total} done", self.logic.error]
+        for result in self.results:
+            lines += [result.error, *(f"{result.source.GetName()}: {warning}" for warning in result.warnings)]
+        self.say("\n".join(filter(None, lines)))
         if not going:
             self.running(False)
             self.ui.resultSelector.currentIndex = len(self.results) - 1
-            failures = [result.error for result in self.results if result.error] + [self.logic.error]
-            self.say("\n".join([f"{done} of {total} done", *filter(None, failures)]))
 
     def onCancel(self, *_: object) -> None:
         if self.timer.active:
@@ -129,12 +130,8 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onResult(self, index: int) -> None:
         """Show a result beside its input."""
-        if 0 <= index < len(self.results) and slicer.mrmlScene.IsNodePresent(self.results[index].source):
-            result = self.results[index]
-            self.logic.show(result)
+        if 0 <= index < len(self.results) and self.logic.show(self.results[index]):
             slicer.util.resetSliceViews()
-            notes = [result.error, *(f"warning: it {warning}" for warning in result.warnings)]
-            self.say("\n".join(filter(None, notes)))
 
     def running(self, going: bool) -> None:
         """Set the buttons for a run that goes on, or for none."""

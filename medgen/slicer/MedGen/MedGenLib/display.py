@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import slicer
 
 COLOURS = "MedGen uncertainty"
@@ -23,20 +24,22 @@ def colours(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
         step = index / 255 * (len(STOPS) - 1)
         low = min(int(step), len(STOPS) - 2)
         mixed = [a + (b - a) * (step - low) for a, b in zip(STOPS[low], STOPS[low + 1])]
-        node.SetColor(index, f"{index / 255:.0%}", *mixed, index / 255)  # what is certain is seen through
+        node.SetColor(index, f"{index / 255:.0%}", *mixed, 1.0)
     return node
 
 
 def show_uncertainty(node: slicer.vtkMRMLScalarVolumeNode, most: float) -> None:
-    """Colour an uncertainty map from 0 to `most`, and give it a legend in the units of the volume."""
+    """Colour an uncertainty map from 0 to `most`, leave out what is below a tenth of that, and give it a legend."""
     display = node.GetDisplayNode()
     display.SetAutoWindowLevel(0)
     display.SetWindowLevelMinMax(0.0, most)
+    display.SetThreshold(0.1 * most, float(np.finfo(np.float32).max))
+    display.SetApplyThreshold(1)
     display.SetAndObserveColorNodeID(colours(node.GetScene()).GetID())
     legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
     if legend is not None:
         legend.SetTitleText("standard deviation")
-        legend.SetVisibility(1)
+        legend.GetTitleTextProperty().SetFontSize(12)
         legend.SetNumberOfLabels(5)
         legend.SetLabelFormat("%.3g")
 
@@ -58,6 +61,8 @@ def compare(source: slicer.vtkMRMLNode, result: slicer.vtkMRMLNode, uncertainty:
         composite.SetForegroundVolumeID(over.GetID() if over else None)
         composite.SetForegroundOpacity(0.5 if over else 0.0)
         composite.SetLabelVolumeID(None)
+    if uncertainty is not None:  # a legend looks at what its views show only when it changes itself
+        slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(uncertainty).Modified()
 
 
 def _of(scene: slicer.vtkMRMLScene, kind: str, view: str) -> slicer.vtkMRMLNode | None:

@@ -110,14 +110,19 @@ class MedGenLogic:
             self._process.kill()
             self._clean()
 
-    def show(self, result: Result) -> None:
-        """Show a result beside its input."""
-        if result.volume is not None:
-            compare(result.source, result.volume, result.uncertainty)
+    def show(self, result: Result) -> bool:
+        """Show a result beside its input; return False where there is none, or one of them has left the scene."""
+        nodes = [result.source, result.volume, *([result.uncertainty] if result.uncertainty else [])]
+        if result.volume is None or not all(self.scene.IsNodePresent(node) for node in nodes):
+            return False
+        compare(result.source, result.volume, result.uncertainty)
+        return True
 
     def _take(self, source: slicer.vtkMRMLVolumeNode, answer: Answer) -> Result:
         if answer.error:
-            return Result(source, error=f"{source.GetName()}: {answer.error}")
+            head, _, rest = answer.error.partition(": ")
+            said = rest if rest and answer.case in head else answer.error  # without the file, which the user does not know
+            return Result(source, error=f"{source.GetName()}: {said}")
         sidecar = next(path for path in answer.files if path.suffix == ".json")
         name = f"{source.GetName()} {self._request.bundle}"
         try:

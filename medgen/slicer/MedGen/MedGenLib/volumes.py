@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import slicer
+import vtk
 
 
 def write_volume(node: slicer.vtkMRMLVolumeNode, path: Path) -> None:
@@ -25,16 +26,21 @@ def write_mask(node: slicer.vtkMRMLNode, like: slicer.vtkMRMLVolumeNode, path: P
     if not node.IsA("vtkMRMLSegmentationNode"):
         write_volume(node, path)
         return
+    display = node.GetDisplayNode()
+    visible = vtk.vtkStringArray()
+    if display is not None:
+        display.GetVisibleSegmentIDs(visible)
+    if not visible.GetNumberOfValues():
+        raise ValueError(f"{node.GetName()} has no visible segment; show one, or choose another mask")
     scene = like.GetScene()
     labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
     try:
-        logic = slicer.vtkSlicerSegmentationsModuleLogic
-        if not logic.ExportVisibleSegmentsToLabelmapNode(node, labels, like):
-            raise ValueError(f"{node.GetName()} has no visible segment; show one, or choose another mask")
+        if not slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(node, visible, labels, like):
+            raise OSError(f"{node.GetName()} could not be written; save it as a label map, and choose that")
         write_volume(labels, path)
     finally:
-        display = labels.GetDisplayNode()
-        colours = display.GetColorNode() if display else None
+        shown = labels.GetDisplayNode()
+        colours = shown.GetColorNode() if shown else None
         scene.RemoveNode(labels)
         if colours is not None and colours.GetName().startswith(node.GetName()):
             scene.RemoveNode(colours)  # which the export made
