@@ -8,5 +8,5 @@ if ! test -e $policy; then
     chmod 755 $policy
 fi
 apt-get update -q
-DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends dicom3tools orthanc libegl1 libegl-mesa0
+DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends dicom3tools orthanc libgl1 libegl1 libegl-mesa0
 rm -f /etc/systemd/system/multi-user.target.wants/orthanc.service  # nor is it started with the machine

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import medgen
 from medgen.scans.whole import whole_file
 from medgen.slicer.description import describe
-from medgen.slicer.tasks import groups_of, tasks
+from medgen.slicer.tasks import EVALUATE, RESTORING, groups_of, tasks
 
 if TYPE_CHECKING:
     from click import Command
@@ -37,6 +37,9 @@ def install(folder: Path, commands: Mapping[str, Command], windows: bool = os.na
     Raises `BundleError` for bundles that cannot be read, `ScanError` or OSError where the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for task in (*RESTORING, EVALUATE):  # of which some may have lost their bundles
+        for suffix in ("", ".bat", ".xml"):
+            (folder / f"{task.file}{suffix}").unlink(missing_ok=True)
     launchers = []
     for task in tasks():
         launcher = folder / (f"{task.file}.bat" if windows else task.file)

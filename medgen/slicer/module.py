@@ -97,10 +97,10 @@ def _evaluate(values: Mapping[str, Any]) -> dict[str, Any]:
         with Path(values["table"]).open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             table.writerow(["measure", *(str(row["region"]) for row in rows), "meaning"])
-            table.writerows([name, *(cell(row.get(name)) for row in rows), meanings.get(name, "")] for name in names)
+            table.writerows([name, *(cell(row.get(name), ".6g") for row in rows), meanings.get(name, "")] for name in names)
     _tell(1.0, "done")
     shown = next(row for row in rows if row["region"] == ("mask" if mask else "image"))
-    return {name: cell(shown[name]) for name in MEASURES if name in shown}
+    return {name: cell(shown[name], ".6g") for name in MEASURES if name in shown}
 
 
 def _number(values: Mapping[str, Any], name: str, kind: type = float) -> Any:
@@ -121,8 +121,8 @@ def _line(error: Exception) -> str:
     """Return what went wrong in one line."""
     from medgen.bundles import BundleError
 
-    if isinstance(error, (BundleError, ValueError)):
-        return str(error).splitlines()[0]
+    if isinstance(error, (BundleError, ValueError)) and str(error).strip():
+        return str(error).strip().splitlines()[0]
     from medgen.batch.run import one_line
     from medgen.scans import Case
 

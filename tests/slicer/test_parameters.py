@@ -95,6 +95,9 @@ def test_launchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert launcher.suffix == ".bat" and text.count("\n") == text.count("\r\n") and text.startswith("@echo off")
         assert all(f"set {name}=\r\n" in text for name in CLEARED)
         assert 'set "MEDGEN_BUNDLES=/own 100%%/bundles"' in text and text.rstrip().endswith("%*")
+    monkeypatch.setattr("medgen.bundles.folders", lambda: [tmp_path])
+    assert [path.name for path in install(tmp_path / "unix", COMMANDS, windows=False)] == ["MedGenEvaluate"]
+    assert {path.name for path in (tmp_path / "unix").glob("MedGen*")} == {"MedGenEvaluate", "MedGenEvaluate.xml", "MedGen.py", "MedGenLib"}
     assert {path.name for path in (tmp_path / "unix").glob("*.py")} == {"MedGen.py"}  # Slicer takes each for a module
 
 

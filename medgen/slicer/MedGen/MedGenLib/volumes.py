@@ -33,17 +33,19 @@ def write_mask(node: slicer.vtkMRMLNode, like: slicer.vtkMRMLVolumeNode, path: P
     if not visible.GetNumberOfValues():
         raise ValueError(f"{node.GetName()} has no visible segment; show one, or choose another mask")
     scene = like.GetScene()
+    before = _nodes(scene)
     labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
     try:
         if not slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(node, visible, labels, like):
             raise OSError(f"{node.GetName()} could not be written; save it as a label map, and choose that")
         write_volume(labels, path)
     finally:
-        shown = labels.GetDisplayNode()
-        colours = shown.GetColorNode() if shown else None
-        scene.RemoveNode(labels)
-        if colours is not None and colours.GetName().startswith(node.GetName()):
-            scene.RemoveNode(colours)  # which the export made
+        for made in _nodes(scene) - before:  # the labels, and how the export would show them
+            scene.RemoveNode(scene.GetNodeByID(made))
+
+
+def _nodes(scene: slicer.vtkMRMLScene) -> set[str]:
+    return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
 
 
 def read_volume(path: Path, name: str, source: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLScalarVolumeNode:
