@@ -25,6 +25,8 @@ NUMBERS = {"data_range": float, "background": int, "slice_axis": int}
 
 def run(name: str, arguments: Sequence[str], commands: Mapping[str, Command]) -> int:
     """Run the module of a task, by name, with the command line that Slicer made; return its exit code."""
+    groups: list[Group] = []
+    values: dict[str, Any] = {}
     with _silence() as standard_error:
         try:
             task = next((task for task in (*RESTORING, EVALUATE) if task.name == name), None)
@@ -39,7 +41,7 @@ def run(name: str, arguments: Sequence[str], commands: Mapping[str, Command]) ->
                 Path(values["returnparameterfile"]).write_text("\n".join([*lines, ""]), encoding="utf-8")
             print(f"<filter-end><filter-name>{task.title}</filter-name></filter-end>", flush=True)
         except Exception as error:  # noqa: BLE001  whatever it was, the user of Slicer gets one line
-            os.write(standard_error, f"medgen: {_line(error)}\n".encode())
+            os.write(standard_error, f"medgen: {_line(error, groups, values)}\n".encode())
             return 1
     return 0
 
@@ -117,16 +119,20 @@ def _tell(fraction: float, what: str) -> None:
     print(f"<filter-comment>{what}</filter-comment>\n<filter-progress>{fraction:g}</filter-progress>", flush=True)
 
 
-def _line(error: Exception) -> str:
-    """Return what went wrong in one line."""
+def _line(error: Exception, groups: Sequence[Group], values: Mapping[str, Any]) -> str:
+    """Return what went wrong in one line, in which files have the names that Slicer's user knows."""
     from medgen.bundles import BundleError
 
     if isinstance(error, (BundleError, ValueError)) and str(error).strip():
-        return str(error).strip().splitlines()[0]
-    from medgen.batch.run import one_line
-    from medgen.scans import Case
+        line = str(error).strip().splitlines()[0]
+    else:
+        from medgen.batch.run import one_line
+        from medgen.scans import Case
 
-    return one_line(Case("the volume", (), "nifti"), error)
+        line = one_line(Case("the volume", (), "nifti"), error)
+    for one in (one for group in groups for one in group.parameters if one.is_file and values.get(one.name)):
+        line = line.replace(values[one.name], f"the {one.title.lower()}")
+    return line
 
 
 @contextmanager

@@ -123,7 +123,7 @@ def shipped(modules: Path, scratch: Path) -> dict[str, Any]:
             row["shape"], row["spacing"] = array_of(result).shape, np.linalg.norm(affine_of(result)[:3, :3], axis=0).tolist()
             row["moved"] = float(np.abs(_middle(result) - _middle(source)).max())
             if array_of(result).shape == array.shape:
-                row["error_before"], row["error"] = (
+                row["rms_before"], row["rms"] = (
                     float(np.sqrt(np.mean((at(node, phantom.points(affine)) - truth)[truth > 0] ** 2))) for node in (source, result)
                 )
         if spread.GetImageData():
