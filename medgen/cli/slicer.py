@@ -22,13 +22,12 @@ def install(
     Again after new bundles were added, or medgen was moved.
     """
     from medgen.bundles import BundleError
-    from medgen.scans import ScanError
     from medgen.slicer.install import install as write
 
     place = folder.expanduser().resolve()
     try:
         launchers = write(place, _commands())
-    except (BundleError, ScanError) as error:
+    except BundleError as error:
         raise fail(str(error)) from None
     except OSError as error:
         raise fail(f"{place}: cannot be written to ({error.strerror}); choose another folder") from None

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import medgen
-from medgen.scans.whole import whole_file
 from medgen.slicer.description import describe
 from medgen.slicer.tasks import EVALUATE, RESTORING, groups_of, tasks
 
@@ -34,7 +33,7 @@ def command() -> list[str]:
 def install(folder: Path, commands: Mapping[str, Command], windows: bool = os.name == "nt") -> list[Path]:
     """Write all modules to a folder and return the command-line modules' launchers.
 
-    Raises `BundleError` for bundles that cannot be read, `ScanError` or OSError where the folder cannot be written to.
+    Raises `BundleError` for bundles that cannot be read, OSError where the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for task in (*RESTORING, EVALUATE):  # of which some may have lost their bundles
@@ -74,7 +73,9 @@ def _batch(line: list[str]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
-        if path.suffix in ("", ".bat"):
-            temporary.chmod(0o755)
+    """Write a file beside its place, and rename it into it; not with `medgen.scans.whole`, which takes seconds to import."""
+    temporary = path.with_name(f".part_{path.name}")
+    temporary.write_bytes(text.encode("utf-8"))
+    if path.suffix in ("", ".bat"):
+        temporary.chmod(0o755)
+    temporary.replace(path)

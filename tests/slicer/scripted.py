@@ -103,11 +103,13 @@ def masks(modules: Path, scratch: Path) -> dict[str, Any]:
     segmentation.CreateDefaultDisplayNodes()
     hidden = segmentation.GetSegmentation().GetNthSegmentID(1)
     segmentation.GetDisplayNode().SetSegmentVisibility(hidden, False)
-    count = host.scene.GetNumberOfNodes()
-    logic.run([source], request.Request("cut_out"), segmentation)
+    gone = host.volume(array, affine, "gone")
+    count = host.scene.GetNumberOfNodes() - 2  # without the volume that goes, and how it is shown
+    logic.run([source, gone], request.Request("cut_out"), segmentation)
+    host.scene.RemoveNode(gone)
     _wait(logic)
     told: dict[str, Any] = {"error": logic.error, "errors": [result.error for result in logic.results]}
-    if not any((logic.error, *told["errors"])):
+    if not any((logic.error, told["errors"][0])):
         told["equal"] = bool(np.array_equal(at(logic.results[0].volume, phantom.points(affine)), (array * (labels == 1)).ravel()))
     told["more"] = host.scene.GetNumberOfNodes() - count
     segmentation.GetDisplayNode().SetAllSegmentsVisibility(False)
@@ -123,6 +125,7 @@ def masks(modules: Path, scratch: Path) -> dict[str, Any]:
     logic.run([source], request.Request("nothing"))
     process = logic._process._process
     logic.cancel()
+    told["total"] = logic.progress()
     told |= {"code": process.returncode, "going": logic.step(), "left": files_under(scratch / "temporary")}
     host.close()
     return told
@@ -137,12 +140,15 @@ def compared(modules: Path, scratch: Path) -> dict[str, Any]:
     logic.run([source], request.Request("mr_denoise_vae", uncertainty=True, device="cpu"))
     _wait(logic)
     (result,) = logic.results
+    points = phantom.points(affine)
+    inside = phantom.clean(points) > 0
+    rms = [float(np.sqrt(np.mean((at(node, points) - phantom.clean(points))[inside] ** 2))) for node in (source, result.volume)]
     told: dict[str, Any] = {"error": logic.error or result.error, "show": logic.show(result), "views": pictures.shown()}
     told["pictures"] = [str(path) for path in pictures.take(scratch, "live")]
+    told["rms"] = rms
     told["spread"] = float(array_of(result.uncertainty).mean())
     bundle = scratch / "scene.mrb"
     told["saved"] = bool(host.scene.WriteToMRB(str(bundle)))
-    points = phantom.points(affine)
     before = {node.GetName(): at(node, points) for node in (source, result.volume, result.uncertainty)}
     host.scene.Clear(0)
     told["gone"] = logic.show(result)

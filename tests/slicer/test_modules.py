@@ -28,7 +28,7 @@ def test_volumes_of_other_orientations_come_back_in_their_place(modules: Path, t
     for storage, row in told["rows"].items():
         assert row["status"] == "Completed" and row["error"] == "", (storage, row)
         assert row["equal"] and row["dtype"] == "int16", storage
-    assert list(told["rows"]) == ["LAS", "RAI", "oblique"] and told["left"] == []
+    assert list(told["rows"]) == ["RAS", "LAS", "RAI", "oblique"] and told["left"] == []
 
 
 def test_a_label_map_is_the_mask_and_progress_is_told(modules: Path, tmp_path: Path) -> None:
@@ -39,16 +39,18 @@ def test_a_label_map_is_the_mask_and_progress_is_told(modules: Path, tmp_path: P
     assert told["left"] == []
 
 
-def test_the_shipped_bundles_run(modules: Path, tmp_path: Path) -> None:
-    told = ask("scenarios.py", "shipped", modules, tmp_path)
+def test_an_uncertainty_and_a_finer_grid_come_back(modules: Path, tmp_path: Path) -> None:
+    told = ask("scenarios.py", "outputs", modules, tmp_path)
     denoised, enhanced = told["rows"]["MedGen Denoise"], told["rows"]["MedGen Enhance"]
-    for row in told["rows"].values():
+    for row in (denoised, enhanced):
         assert row["status"] == "Completed" and row["error"] == "", row
-        assert row["moved"] < 1e-3
-    assert denoised["rms"] < 0.75 * denoised["rms_before"]  # in world space: a mirrored result would be off by far more
-    assert denoised["spread"][0] >= 0 and 0 < denoised["spread"][1] < phantom.NOISE
-    np.testing.assert_allclose(enhanced["spacing"], [1.0, 1.2, 1.0], atol=0.01)
-    assert enhanced["shape"][:2] == list(phantom.SHAPE[:2]) and enhanced["shape"][2] == 39
+        assert all(row[name]["moved"] < 1e-3 for name in ("output", "uncertainty") if name in row)
+    assert denoised["output"]["shape"] == denoised["uncertainty"]["shape"] == list(phantom.SHAPE)
+    assert denoised["output"]["dtype"] == "int16" and denoised["uncertainty"]["dtype"] == "float32"
+    assert denoised["uncertainty"]["low"] >= 0 and denoised["uncertainty"]["mean"] > 0
+    np.testing.assert_allclose(enhanced["output"]["spacing"], [1.0, 1.2, 1.0], atol=0.01)
+    assert enhanced["output"]["shape"] == [*phantom.SHAPE[:2], 39]
+    assert enhanced["output"]["mean"] == pytest.approx(enhanced["input"]["mean"], rel=0.02)
     assert told["left"] == []
 
 

@@ -21,7 +21,7 @@ class MedGen(ScriptedLoadableModule):
     def __init__(self, parent) -> None:  # type: ignore[no-untyped-def]
         super().__init__(parent)
         parent.title = "MedGen"
-        parent.categories = ["Filtering"]
+        parent.categories = ["MedGen"]  # beside the command-line modules
         parent.contributors = ["the medgen team"]
         parent.helpText = (
             "Denoises, enhances and repairs CT and MR volumes with the bundles of medgen, and shows result and input side "

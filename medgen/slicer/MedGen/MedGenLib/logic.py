@@ -42,7 +42,7 @@ class MedGenLogic:
         self._process: Process | None = None
         self._waiting: dict[str, slicer.vtkMRMLVolumeNode] = {}
         self._folder = Path()
-        self._request = Request("")
+        self._request, self._total = Request(""), 0
 
     def bundles(self) -> list[Bundle]:
         """Ask medgen for its bundles. Raises OSError or ValueError, one line, where it does not answer."""
@@ -66,7 +66,7 @@ class MedGenLogic:
             raise ValueError("a run is going on; wait for it, or cancel it")
         if not volumes:
             raise ValueError("no volume is chosen; load one")
-        self.results, self.error, self._request = [], "", request
+        self.results, self.error, self._request, self._total = [], "", request, len(volumes)
         self._folder = Path(tempfile.mkdtemp(prefix="medgen-"))
         try:
             masks = self._folder / "masks" if mask is not None else None
@@ -102,7 +102,7 @@ class MedGenLogic:
 
     def progress(self) -> tuple[int, int]:
         """Return how many volumes are done, of how many."""
-        return len(self.results), len(self.results) + len(self._waiting)
+        return len(self.results), self._total
 
     def cancel(self) -> None:
         """End the run: results that are in the scene stay, nothing else does."""
@@ -123,6 +123,8 @@ class MedGenLogic:
             head, _, rest = answer.error.partition(": ")
             said = rest if rest and answer.case in head else answer.error  # without the file, which the user does not know
             return Result(source, error=f"{source.GetName()}: {said}")
+        if not self.scene.IsNodePresent(source):
+            return Result(source, error=f"{source.GetName()} was removed while it was worked on")
         sidecar = next(path for path in answer.files if path.suffix == ".json")
         name = f"{source.GetName()} {self._request.bundle}"
         try:
