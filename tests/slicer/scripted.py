@@ -104,7 +104,7 @@ def masks(modules: Path, scratch: Path) -> dict[str, Any]:
     hidden = segmentation.GetSegmentation().GetNthSegmentID(1)
     segmentation.GetDisplayNode().SetSegmentVisibility(hidden, False)
     gone = host.volume(array, affine, "gone")
-    count = host.scene.GetNumberOfNodes() - 2  # without the volume that goes, and how it is shown
+    count = host.scene.GetNumberOfNodes() - 1  # without the volume that goes
     logic.run([source, gone], request.Request("cut_out"), segmentation)
     host.scene.RemoveNode(gone)
     _wait(logic)

@@ -64,6 +64,7 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onProgram(self, path: str | None = None) -> None:
         """Ask medgen, wherever it is, for its bundles."""
+        self.onCancel()  # of the medgen before
         if path is not None:
             qt.QSettings().setValue(PROGRAM, path)
         self.logic = MedGenLogic(slicer.mrmlScene, Medgen(self.ui.programPath.currentPath))

@@ -52,8 +52,9 @@ class Answer:
 
 
 def read_bundles(text: str) -> list[Bundle]:
-    """Return what `medgen bundles --json` printed. Raises ValueError for anything else."""
-    return [Bundle(**entry) for entry in json.loads(text)]
+    """Return what `medgen bundles --json` printed; a newer medgen may tell more. Raises ValueError for anything else."""
+    known = Bundle.__dataclass_fields__
+    return [Bundle(**{key: value for key, value in entry.items() if key in known}) for entry in json.loads(text)]
 
 
 def read_answer(line: str) -> Answer | None:
