@@ -1,11 +1,12 @@
 # make demo: see real scans denoised. make test: run all tests. Both set up .venv by themselves.
 # make tools: Debian's dciodvfy, Chromium and Orthanc, without which the tests against them are skipped (in CI: fail).
+# make slicer: 3D Slicer's own C++ in .slicer-venv (1 GB, about a minute), for the tests of the Slicer modules.
 PYTHON ?= python3
 BIN := .venv/bin
 AS_ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test tools lint bench clean
+.PHONY: demo test tools slicer lint bench clean
 
 demo: .venv/ready
 	$(BIN)/medgen demo -o medgen_demo
@@ -14,8 +15,11 @@ test: .venv/ready
 	$(BIN)/python -m pytest
 
 tools:
-	@if ! command -v apt-get >/dev/null; then echo "no apt-get here: dicom3tools, chromium and orthanc are not installed"; \
-	elif ! command -v dciodvfy >/dev/null || ! command -v chromium >/dev/null || ! test -x /usr/sbin/Orthanc; then $(AS_ROOT) sh -eu tests/install_tools.sh; fi
+	@if ! command -v apt-get >/dev/null; then echo "no apt-get here: dicom3tools, chromium, orthanc and Mesa are not installed"; \
+	elif ! command -v dciodvfy >/dev/null || ! command -v chromium >/dev/null || ! test -x /usr/sbin/Orthanc \
+	|| ! /sbin/ldconfig -p | grep -q libEGL_mesa; then $(AS_ROOT) sh -eu tests/install_tools.sh; fi
+
+slicer: .slicer-venv/ready
 
 lint: .venv/ready
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
@@ -31,5 +35,10 @@ bench: .venv/ready
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,dicom]"
 	touch $@
 
+.slicer-venv/ready: tests/slicer/requirements.txt
+	test -x .slicer-venv/bin/python || $(PYTHON) -m venv .slicer-venv
+	.slicer-venv/bin/pip install -q -r tests/slicer/requirements.txt
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info medgen_demo runs
+	rm -rf .venv .slicer-venv build dist *.egg-info medgen_demo runs

@@ -5,7 +5,8 @@ The floors, ground up; a room imports only from floors below it (all may use `sc
 1. `scans` (file formats), `transforms`, `networks`, `inference`, `evaluation`, `text`
 2. `training`, `bundles`
 3. `batch`
-4. `cli`
+4. `slicer` (the modules of 3D Slicer)
+5. `cli`
 """
 
 __version__ = "0.1.0"

@@ -13,9 +13,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from monai.inferers import Inferer
+from monai.transforms import Compose
 
 from medgen import bundles
 from medgen.bundles import BundleError, open_bundle, read_metadata
+from medgen.slicer.tasks import RESTORING
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.name for path in (REPOSITORY / "bundles").iterdir() if path.is_dir())
@@ -64,6 +67,23 @@ def test_the_network_has_its_weights_and_returns_one_tensor(name: str) -> None:
     with torch.inference_mode():
         out = bundle.network(torch.rand(1, bundle.channels, 32, 16, 48))
     assert isinstance(out, torch.Tensor) and out.shape == (1, 1, 32, 16, 48)
+
+
+@each_bundle
+def test_the_metadata_tell_what_the_bundle_is_for(name: str) -> None:
+    metadata = read_metadata(REPOSITORY / "bundles" / name)
+    assert metadata.get("purpose") in [task.name for task in RESTORING], "a new purpose is an entry of medgen.slicer.tasks"
+    assert metadata.get("uncertainty", False) is hasattr(open_bundle(name, "cpu").network, "uncertainty")
+
+
+@each_bundle
+def test_what_monai_label_and_monai_deploy_ask_of_a_bundle_is_there(name: str) -> None:
+    """Their bundle apps build these keys of the inference config, and take no other name for them."""
+    bundle = open_bundle(name, "cpu")
+    assert isinstance(bundle.get("network_def"), torch.nn.Module)
+    assert isinstance(bundle.get("inferer"), Inferer)
+    for key in ("preprocessing", "postprocessing"):
+        assert isinstance(bundle.get(key), Compose)
 
 
 @each_bundle

@@ -44,8 +44,13 @@ def test_every_command_has_an_example() -> None:
         assert code == 0 and "Example: medgen" in " ".join(out.split())
 
 
+    assert "Example: medgen slicer install" in " ".join(call("slicer", "install", "--help")[1].split())
+
+
 def test_bundles_and_info() -> None:
     assert NAME in call("bundles")[1]
+    (told,) = (one for one in json.loads(call("bundles", "--json")[1]) if one["name"] == "mr_enhance_gan")
+    assert told["settings"]["strength"]["default"] == 0.5 and told["uncertainty"] is False and told["mask"] == ""
     code, out, _ = call("info", NAME)
     assert code == 0 and "weights_sha256" in out
 

@@ -26,7 +26,10 @@ def test_the_wheel_runs_its_bundle_from_another_directory(tmp_path: Path) -> Non
     call(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", REPOSITORY)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        assert {f"medgen/batch/page/{name}" for name in PAGE} <= set(packed.namelist())
+        names = set(packed.namelist())
+    assert {f"medgen/batch/page/{name}" for name in PAGE} <= names
+    slicer = {f"medgen/slicer/MedGen/{name}" for name in ("MedGen.py", "MedGenLib/logic.py", "Resources/UI/MedGen.ui", "Resources/Icons/MedGen.png")}
+    assert slicer <= names
     # The new environment borrows this one's dependencies through a path file: gigabytes need not be installed twice.
     call(sys.executable, "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv/bin/python"

@@ -12,19 +12,25 @@ from medgen.cli.app import Device, Permissive, app, console, fail
 
 
 @app.command()
-def bundles() -> None:
+def bundles(json_rows: Annotated[bool, typer.Option("--json", help="one JSON list, for machines")] = False) -> None:
     """List the bundles that are here. Example: medgen bundles"""
     from rich.table import Table
 
     from medgen.bundles import BundleError, available, read_metadata
+    from medgen.slicer.tasks import mask_of
 
-    table = Table("bundle", "version", "what it does", box=None)
     try:
-        for name, root in available().items():
-            metadata = read_metadata(root)
-            table.add_row(name, metadata.get("version", "?"), metadata.get("task", ""))
+        known = {name: read_metadata(root) for name, root in available().items()}
     except BundleError as error:
         raise fail(str(error)) from None
+    if json_rows:
+        keys = {"version": "", "task": "", "settings": {}, "uncertainty": False}
+        told = {name: {key: about.get(key, default) for key, default in keys.items()} for name, about in known.items()}
+        print(json.dumps([{"name": name, **one, "mask": mask_of(known[name])} for name, one in told.items()]))
+        return
+    table = Table("bundle", "version", "what it does", box=None)
+    for name, about in known.items():
+        table.add_row(name, about.get("version", "?"), about.get("task", ""))
     console().print(table)
 
 

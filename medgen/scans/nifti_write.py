@@ -12,7 +12,7 @@ from medgen.scans.whole import whole_file
 
 
 def write_nifti(
-    path: Path, array: np.ndarray, like: Scan, *, dtype: np.dtype | None = None, description: str = ""
+    path: Path, array: np.ndarray, like: Scan, *, dtype: np.dtype | None = None, description: str = "", direct: bool = False
 ) -> None:
     """Write `array` on the grid of `like`, in mm and with its codes: beside the place first, then renamed into it.
 
@@ -20,6 +20,7 @@ def write_nifti(
         array: (X, Y, Z), or of a 4D scan (T, X, Y, Z), which NIfTI stores as (X, Y, Z, T).
         dtype: stored type, by default that of `like`; whole numbers are rounded and clipped to its range.
         description: for whoever opens the file; ASCII, of which 79 bytes are kept.
+        direct: write straight to `path`, for a caller who removes just that file when this process is killed.
 
     Raises `ScanError` for another shape, NaN or infinite values, or a folder that cannot be written to.
     """
@@ -44,6 +45,9 @@ def write_nifti(
     volumes = array if array.ndim == 3 else np.moveaxis(array, 0, -1)
     # without an affine of its own, by which nibabel would set other codes
     image = kind(volumes, None, header)
+    if direct:
+        nib.save(image, path)
+        return
     with whole_file(path) as temporary:
         nib.save(image, temporary)
 

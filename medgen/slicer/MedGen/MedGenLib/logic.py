@@ -1,0 +1,144 @@
+"""Run medgen on volumes of a scene, and put the results into it. The scene and the way to start medgen are given."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+from .display import compare, show_uncertainty
+from .process import Process
+from .request import Answer, Bundle, Request, read_answer, read_bundles
+from .volumes import mark, read_volume, write_mask, write_volume
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one volume: its result and the map of its uncertainty, or an error in one line."""
+
+    source: slicer.vtkMRMLVolumeNode
+    volume: slicer.vtkMRMLScalarVolumeNode | None = None
+    uncertainty: slicer.vtkMRMLScalarVolumeNode | None = None
+    error: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class MedGenLogic:
+    """One run at a time: `run` starts it, `step` is called again and again until it says that it is over.
+
+    Files pass through a folder of its own, which is gone when the run is over. Their names are numbers: names of volumes
+    may be a patient's.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene, start: Callable[[Sequence[str]], Process]) -> None:
+        self.scene, self.start = scene, start
+        self.results: list[Result] = []
+        self.error = ""  #: of the whole run, in one line
+        self._process: Process | None = None
+        self._waiting: dict[str, slicer.vtkMRMLVolumeNode] = {}
+        self._folder = Path()
+        self._request, self._total = Request(""), 0
+
+    def bundles(self) -> list[Bundle]:
+        """Ask medgen for its bundles. Raises OSError or ValueError, one line, where it does not answer."""
+        process = self.start(["bundles", "--json"])
+        if process.wait():
+            raise ValueError(process.error() or "medgen did not answer; run medgen slicer install again")
+        return read_bundles("\n".join(process.lines()))
+
+    def volumes(self) -> list[slicer.vtkMRMLVolumeNode]:
+        """Return all loaded volumes that a bundle can take: no label maps, no results of medgen."""
+        nodes = self.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+        loaded = [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
+        plain = [node for node in loaded if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetImageData()]
+        return [node for node in plain if not node.GetAttribute("medgen.derived")]
+
+    def run(
+        self, volumes: Sequence[slicer.vtkMRMLVolumeNode], request: Request, mask: slicer.vtkMRMLNode | None = None
+    ) -> None:
+        """Start a bundle over volumes. Raises OSError or ValueError, one line, where that cannot be."""
+        if self._process is not None:
+            raise ValueError("a run is going on; wait for it, or cancel it")
+        if not volumes:
+            raise ValueError("no volume is chosen; load one")
+        self.results, self.error, self._request, self._total = [], "", request, len(volumes)
+        self._folder = Path(tempfile.mkdtemp(prefix="medgen-"))
+        try:
+            masks = self._folder / "masks" if mask is not None else None
+            for folder in (self._folder / "scans", *([masks] if masks else [])):
+                folder.mkdir()
+            for number, volume in enumerate(volumes, 1):
+                name = f"volume{number:03}.nii"
+                write_volume(volume, self._folder / "scans" / name)
+                if mask is not None and masks is not None:
+                    write_mask(mask, volume, masks / name)
+                self._waiting[Path(name).stem] = volume
+            self._process = self.start(request.arguments(self._folder / "scans", self._folder / "out", masks))
+        except (OSError, ValueError):
+            self._clean()
+            raise
+
+    def step(self) -> bool:
+        """Take what medgen has finished into the scene; return whether it still runs."""
+        process = self._process
+        if process is None:
+            return False
+        code = process.code()  # before its lines: what it wrote is then there
+        for line in process.lines():
+            answer = read_answer(line)
+            if answer is not None and answer.case in self._waiting:
+                self.results.append(self._take(self._waiting.pop(answer.case), answer))
+        if code is None:
+            return True
+        if self._waiting:
+            self.error = process.error() or f"medgen ended with code {code} and without a word"
+        self._clean()
+        return False
+
+    def progress(self) -> tuple[int, int]:
+        """Return how many volumes are done, of how many."""
+        return len(self.results), self._total
+
+    def cancel(self) -> None:
+        """End the run: results that are in the scene stay, nothing else does."""
+        if self._process is not None:
+            self._process.kill()
+            self._clean()
+
+    def show(self, result: Result) -> bool:
+        """Show a result beside its input; return False where there is none, or one of them has left the scene."""
+        nodes = [result.source, result.volume, *([result.uncertainty] if result.uncertainty else [])]
+        if result.volume is None or not all(self.scene.IsNodePresent(node) for node in nodes):
+            return False
+        compare(result.source, result.volume, result.uncertainty)
+        return True
+
+    def _take(self, source: slicer.vtkMRMLVolumeNode, answer: Answer) -> Result:
+        if answer.error:
+            head, _, rest = answer.error.partition(": ")
+            said = rest if rest and answer.case in head else answer.error  # without the file, which the user does not know
+            return Result(source, error=f"{source.GetName()}: {said}")
+        if not self.scene.IsNodePresent(source):
+            return Result(source, error=f"{source.GetName()} was removed while it was worked on")
+        sidecar = next(path for path in answer.files if path.suffix == ".json")
+        name = f"{source.GetName()} {self._request.bundle}"
+        try:
+            volume = read_volume(answer.files[0], name, source)
+            mark(volume, source, sidecar)
+            maps = [path for path in answer.files if path.name.endswith("_uncertainty.nii.gz")]
+            uncertainty = read_volume(maps[0], f"{name} uncertainty", source) if maps else None
+        except OSError as error:
+            return Result(source, error=str(error))
+        if uncertainty is not None:
+            mark(uncertainty, source, sidecar)
+            show_uncertainty(uncertainty, float(np.percentile(slicer.util.arrayFromVolume(uncertainty), 99.5)))
+        return Result(source, volume, uncertainty, warnings=answer.warnings)
+
+    def _clean(self) -> None:
+        self._process, self._waiting = None, {}
+        shutil.rmtree(self._folder, ignore_errors=True)
