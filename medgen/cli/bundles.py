@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from medgen.cli.app import Device, Permissive, app, console, fail
+from medgen.cli.app import Device, LogJson, Permissive, app, console, fail
 
 
 @app.command()
@@ -55,28 +55,38 @@ def run(
     mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="try again what failed")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="processes; one keeps 2 cores or a GPU busy")] = 1,
     format: Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")] = "nifti",
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     permissive: Permissive = False,
     memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
+    log_json: LogJson = None,
 ) -> None:
-    """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty"""
+    """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty
+
+    The same command again goes on where it stopped, and does again what changed; two at once share the work.
+    """
     if format not in ("nifti", "dicom", "same"):
         raise fail(f"--format must be nifti, dicom or same, not {format}")
     from medgen.batch import progress
+    from medgen.batch.ledger import RunStopped
+    from medgen.batch.logs import write_json_lines
     from medgen.batch.run import Options
     from medgen.bundles import BundleError, open_bundle
     from medgen.scans import ScanError, find
 
     try:
+        if log_json:
+            write_json_lines(log_json)
         opened = open_bundle(bundle, device, _settings(setting))
         cases, errors, _ = find(paths)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
         options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive,
-                          mask=mask, memory=memory)  # fmt: skip
+                          mask=mask, memory=memory, retry=retry, workers=workers)  # fmt: skip
         screen = console()
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, screen)
@@ -84,9 +94,32 @@ def run(
             opened.network  # noqa: B018  a missing or altered checkpoint stops here, before the first scan
             progress.prepare_output(output)
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
+    except RunStopped as error:
+        fail(str(error))
+        raise typer.Exit(1) from None
     except (BundleError, ScanError) as error:
         raise fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def status(
+    output: Annotated[Path, typer.Argument(help="the output folder of a run, while it works or later")],
+    json_lines: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
+) -> None:
+    """Tell how a run stands: done, failed and why, rate, time left. Example: medgen status out/"""
+    from medgen.batch.status import show
+    from medgen.batch.status import status as of
+    from medgen.bundles import BundleError
+
+    try:
+        about = of(output)
+    except BundleError as error:
+        raise fail(str(error)) from None
+    if json_lines:
+        print(json.dumps(about))
+    else:
+        show(about, console())
 
 
 def _settings(given: list[str]) -> dict[str, Any]:
