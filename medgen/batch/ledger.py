@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sqlite3
 import threading
 import time
@@ -20,10 +19,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from medgen.batch.machine import is_network, kills, machine
 from medgen.bundles import BundleError
 from medgen.scans.process import identity, is_alive
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 NAME = "ledger.sqlite"
 VERSION = 1
@@ -31,7 +34,6 @@ BEAT = 10.0  #: seconds between signs of life
 SILENCE = 60.0  #: without a sign of life for so long, a process of another machine is dead
 BUSY = 60.0  #: seconds to wait for another process's write
 DEATHS = 2  #: a scan on which the system killed the program so often, for want of memory, is not tried again
-NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "afs", "9p", "fuse.sshfs", "fuse.gluster", "glusterfs", "ocfs2", "gfs2")
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS cases (
@@ -105,7 +107,7 @@ class Ledger:
             self._sql.execute("INSERT INTO workers VALUES (?, ?, ?, 0)", (self.worker, machine(), identity()))
         self._heart.start()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -139,6 +141,13 @@ class Ledger:
                 with suppress(sqlite3.Error):
                     self._sql.execute("ROLLBACK")
                 raise
+
+    def forget(self, bundle: str, keep: Iterable[str]) -> None:
+        """Take out what is planned or was interrupted of a bundle, but for some names; only where nobody else runs."""
+        names = json.dumps(sorted(keep))
+        with self._guarded():
+            self._sql.execute("DELETE FROM cases WHERE bundle=? AND state IN ('planned', 'running') AND name NOT IN "
+                              "(SELECT value FROM json_each(?))", (bundle, names))  # fmt: skip
 
     def rows(self, name: str | None = None) -> list[Row]:
         """Return what is known of all cases, or of one."""
@@ -250,37 +259,6 @@ def connect(path: Path, *, only_read: bool = False) -> sqlite3.Connection:
     if version > VERSION:
         raise BundleError(f"{path}: is of a later version of medgen; use that one, or choose another output folder")
     return sql
-
-
-def machine() -> str:
-    """Return what processes have in common whose PIDs this one can look up: host, boot, and namespace (containers)."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{platform.node()} {boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return platform.node()
-
-
-def kills() -> int:
-    """Return how many processes the system has killed for want of memory since it started; -1 where it does not tell."""
-    try:
-        fields = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
-        return int(fields["oom_kill"])
-    except (OSError, KeyError, ValueError):
-        return -1
-
-
-def is_network(folder: Path) -> bool:
-    """Say whether a folder lies on a file system that other machines write to."""
-    try:
-        mounts = [line.split(" - ") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    except OSError:
-        return False
-    place, kind = folder.resolve(), ""
-    for left, right in sorted(mounts, key=lambda mount: len(mount[0].split()[4])):  # the longest that fits, the last
-        if place.is_relative_to(left.split()[4].replace("\\040", " ")):
-            kind = right.split()[0]
-    return kind.startswith(NETWORK)
 
 
 def _row(values: tuple[Any, ...]) -> Row:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from medgen.batch.apply import prepare, seconds_a_voxel
 from medgen.batch.convert import convert
 from medgen.batch.logs import event
-from medgen.batch.run import Options, one_line, outputs, run
+from medgen.batch.run import Options, Result, one_line, outputs, run
 from medgen.batch.workers import share
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Found, ScanError, read
@@ -76,16 +76,7 @@ def follow(
             skipped += not result.files and not result.error
             left = (time.monotonic() - begun) / written * (len(cases) - number) if written else None
             event("progress", settled=number, cases=len(cases), failed=len(failures), seconds_left=left and round(left, 1))
-            if json_lines:
-                files = [str(path) for path in result.files]
-                about = {"seconds": result.seconds, "error": result.error, "warnings": result.warnings}
-                print(json.dumps({"case": result.case.name, "files": files, **about}))
-            elif result.files:
-                console.print(f"[{number}/{len(cases)}] {result.case.name}: {result.seconds:.1f} s -> {result.files[0]}", markup=False)
-            elif result.error:
-                console.print(f"[{number}/{len(cases)}] failed: {result.error}", markup=False)
-            for warning in result.warnings if not json_lines else ():
-                console.print(f"{result.case.name}: warning: {warning}", markup=False)
+            tell(result, f"{number}/{len(cases)}", console, json_lines)
     event("end", written=written, kept=skipped, failed=len(failures))
     if not json_lines:
         for error in errors:
@@ -95,6 +86,21 @@ def follow(
         notes += [f"{len(failures)} failed (--retry tries them again)"] if failures else []
         console.print(", ".join(notes), markup=False)
     return len(failures)
+
+
+def tell(result: Result, number: str, console: Console, json_lines: bool) -> None:
+    """Print what became of one case: a JSON object, or lines with its number; nothing of what was done before."""
+    if json_lines:
+        files = [str(path) for path in result.files]
+        about = {"seconds": result.seconds, "error": result.error, "warnings": result.warnings}
+        print(json.dumps({"case": result.case.name, "files": files, **about}), flush=True)
+        return
+    if result.files:
+        console.print(f"[{number}] {result.case.name}: {result.seconds:.1f} s -> {result.files[0]}", markup=False)
+    elif result.error:
+        console.print(f"[{number}] failed: {result.error}", markup=False)
+    for warning in result.warnings:
+        console.print(f"{result.case.name}: warning: {warning}", markup=False)
 
 
 def follow_conversion(

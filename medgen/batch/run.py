@@ -3,91 +3,29 @@
 from __future__ import annotations
 
 import errno
-import hashlib
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from medgen.batch.apply import Restored, apply
 from medgen.batch.claims import Claim, Claims, Settled, Work, input_hash
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.logs import event
 from medgen.batch.pairing import masks_of, read_mask
-from medgen.batch.sidecar import describe, versions, write_json
+from medgen.batch.results import Options, Result, outputs, stem, write
 from medgen.bundles import Bundle
-from medgen.scans import Case, Scan, ScanError, read, write_nifti
+from medgen.scans import Case, Scan, ScanError, read
 from medgen.scans.deidentify import Deidentifier
-from medgen.scans.dicom_derived import EDGE_ENHANCEMENT, RESAMPLING, SMOOTHING, Code, Maker
-from medgen.scans.dicom_write import write_dicom
 from medgen.scans.whole import remove_leftovers
 
-#: What a bundle's metadata may say under "derivation".
-DERIVATIONS: dict[str, Code] = {"smoothing": SMOOTHING, "edge enhancement": EDGE_ENHANCEMENT, "resampling": RESAMPLING}
+__all__ = ["Options", "Result", "one_line", "outputs", "run"]
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  #: of errors in writing: no scan's fault
 USUAL = 3.0  #: GiB that inference takes on a CPU, where they are free
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may choose for a run."""
-
-    output: Path
-    uncertainty: bool = False
-    overwrite: bool = False
-    samples: int = 8  #: draws of the latents for the uncertainty
-    seed: int = 0
-    format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
-    deidentify: bool = False  #: no header and no file name of the input is told
-    permissive: bool = False  #: scans with doubts that have a way out are taken, with a warning
-    mask: Path | None = None  #: a mask (nonzero is to be worked on), or a folder of them, named like the scans
-    memory: float | None = None  #: GiB for a volume, its result and the network; by default what is free, within reason
-    retry: bool = False  #: scans that failed are tried again
-    workers: int = 1  #: processes, for machines with more cores or GPUs than one network keeps busy (`batch.workers`)
-
-    def is_dicom(self, case: Case) -> bool:
-        """Return whether the restored scan is written as a DICOM series."""
-        return self.format == "dicom" or (self.format == "same" and case.kind == "dicom")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one case: files written, or an error in one line, or neither where it was done before or elsewhere."""
-
-    case: Case
-    files: tuple[Path, ...] = ()
-    seconds: float = 0.0
-    error: str | None = None
-    warnings: tuple[str, ...] = ()
-
-
-def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
-    """Return the files that a case is written to; "" is the restored scan itself (of DICOM, a folder), "json" its sidecar."""
-    name = stem(bundle, case, options)
-    files = {"": options.output / (name if options.is_dicom(case) else f"{name}.nii.gz"), "json": options.output / f"{name}.json"}
-    if options.uncertainty:
-        files["uncertainty"] = options.output / f"{name}_uncertainty.nii.gz"
-    return files
-
-
-def stem(bundle: Bundle, case: Case, options: Options) -> str:
-    """Return the name of a case's result, by which the ledger knows it."""
-    return f"{_pseudonym(case) if options.deidentify else case.name}_{bundle.root.name}"
-
-
-@cache
-def _pseudonym(case: Case) -> str:
-    """Return a name that stays the same from run to run, and cannot be guessed from a patient's: it takes the content too."""
-    try:
-        content = case.files[0].read_bytes()
-    except OSError:
-        content = b""  # which reading it will tell
-    return f"case-{hashlib.sha256(case.name.encode() + content).hexdigest()[:10]}"
 
 
 def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]:
@@ -116,6 +54,23 @@ def works(bundle: Bundle, cases: list[Case], options: Options) -> list[Work]:
         )
         for case in cases
     ]  # fmt: skip
+
+
+def without_results(cases: list[Case], paths: Sequence[Path], output: Path, bundle: Bundle) -> list[Case]:
+    """Return the cases but for earlier results: a run over a folder that holds its output folder is no run over that too.
+
+    Where the output folder itself is given, or a folder in it, what this bundle made is left out. A file that is named is
+    always taken.
+    """
+    place, given = output.resolve(), [path.resolve() for path in paths]
+    above = any(path in place.parents for path in given)
+
+    def is_result(case: Case) -> bool:
+        file = case.files[0].resolve()
+        made = re.search(rf"_{re.escape(bundle.root.name)}(_uncertainty)?$", case.name) is not None
+        return place in file.parents and file not in given and (above or made)
+
+    return [case for case in cases if not is_result(case)]
 
 
 def begin(ledger: Ledger, work: list[Work], options: Options) -> None:
@@ -171,7 +126,8 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             reading = reader.submit(take)
             while True:
                 if written is not None:
-                    wait([reading, written], return_when=FIRST_COMPLETED)
+                    first: list[Future[Any]] = [reading, written]
+                    wait(first, return_when=FIRST_COMPLETED)
                     if written.done():
                         yield written.result()
                         written = None
@@ -235,7 +191,8 @@ def one_line(case: Case, error: Exception) -> str:
     if str(error).startswith("applying transform") and error.__cause__ is not None:  # MONAI's wrapping of what went wrong
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
+    words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in words):
         return f"{case.name}: not enough memory for this scan; use another --device, or crop the scan"
     return f"{case.name}: {text}"
 
@@ -245,50 +202,10 @@ def _write(
 ) -> Result:
     work = taken.claim.work
     event("writing", case=work.name)
-    files, images = outputs(bundle, work.case, options), dict(restored.images)
     try:
-        if options.is_dicom(work.case):
-            _write_series(bundle, files[""], images.pop(""), restored.grid)
-        for key, array in images.items():
-            dtype = np.dtype(np.float32) if key else None
-            write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
-        write_json(files["json"], _sidecar(bundle, scan, restored, files, options, seconds))
+        files = write(bundle, work.case, scan, restored, options, seconds)
         claims.done(taken.claim, taken.input, files, seconds)
     except Exception as error:  # noqa: BLE001  no scan may stop the others
         return _failed(claims, taken.claim, error, options)
     event("done", case=work.name, seconds=round(seconds, 2), files=[str(path) for path in files.values()])
     return Result(work.case, tuple(files.values()), seconds, warnings=(*scan.warnings, *restored.warnings))
-
-
-def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -> None:
-    metadata = bundle.metadata
-    made = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {}).get("modality", "")
-    maker = Maker(bundle.root.name, str(metadata.get("version", "")), str(metadata.get("weights_sha256", "")))
-    synthetic = bool(metadata.get("synthetic"))
-    modality = made if synthetic or not scan.modality else scan.modality
-    what = str(metadata.get("task") or bundle.root.name).split(",")[0]
-    derivation = DERIVATIONS.get(str(metadata.get("derivation")), SMOOTHING)
-    write_dicom(
-        folder, array, scan, description=what, maker=maker, derivation=derivation, synthetic=synthetic, modality=modality
-    )  # fmt: skip
-
-
-def _sidecar(
-    bundle: Bundle, scan: Scan, restored: Restored, files: dict[str, Path], options: Options, seconds: float
-) -> dict[str, Any]:
-    """Return what it takes to know, and to repeat, how a file was made; no path and no header of the input."""
-    return {
-        "derived": True,
-        "synthetic": bool(bundle.metadata.get("synthetic")),
-        "bundle": bundle.root.name,
-        "bundle_version": bundle.metadata.get("version"),
-        "weights_sha256": bundle.metadata.get("weights_sha256"),
-        "input_sha256": None if options.deidentify else scan.sha256,
-        **describe(scan),
-        "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},
-        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, **bundle.settings},
-        "report": restored.report,
-        "device": str(bundle.device),
-        "seconds": round(seconds, 2),
-        "libraries": versions(),
-    }

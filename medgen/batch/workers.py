@@ -11,7 +11,7 @@ from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -58,11 +58,11 @@ def _gather(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Res
         settled: dict[str, Result] = {}
         told: set[str] = set()
         while readers:
-            for reader in wait(readers):
+            for ready in cast("list[Connection]", wait(readers)):
                 try:
-                    sent = reader.recv()  # type: ignore[union-attr]
+                    sent = ready.recv()
                 except (EOFError, OSError):
-                    readers.remove(reader)  # type: ignore[arg-type]
+                    readers.remove(ready)
                     continue
                 if isinstance(sent, BundleError):
                     raise sent
