@@ -53,6 +53,8 @@ CREATE TABLE IF NOT EXISTS cases (
 CREATE TABLE IF NOT EXISTS workers (id TEXT PRIMARY KEY, machine TEXT NOT NULL, process TEXT NOT NULL, beat INTEGER NOT NULL);
 """
 
+_OPEN: set[str] = set()  #: this process's workers: one that was closed on a full disk could not take itself out of the table
+
 
 class RunStopped(BundleError):
     """A run cannot go on, through no fault of the case that it was at; what is done is kept."""
@@ -105,6 +107,7 @@ class Ledger:
             self._sql.execute("PRAGMA synchronous=FULL")  # what is told to be done stays done through a power cut
             self._sql.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT")
             self._sql.execute("INSERT INTO workers VALUES (?, ?, ?, 0)", (self.worker, machine(), identity()))
+        _OPEN.add(self.worker)
         self._heart.start()
 
     def __enter__(self) -> Self:
@@ -113,6 +116,7 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         """Give back what is held, and leave."""
         self._closing.set()
+        _OPEN.discard(self.worker)
         if not self._only_read:
             self._heart.join()
             self._give_back()
@@ -189,6 +193,8 @@ class Ledger:
         if found is None:
             return False
         where, process, beat = found
+        if where == machine() and process == identity():
+            return worker in _OPEN
         if where == machine():
             return is_alive(process)
         heard, since = self._heard.get(str(worker), (None, 0.0))
