@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import random
+import shutil
 import tempfile
 import threading
 import time
@@ -105,14 +106,14 @@ def bad(bundle: Bundle, folder: Path, count: int) -> str:
 
 def _fill_and_go_on(bundle: Bundle, cases: list[Case], disk: Path, undisturbed: Path, count: int) -> None:
     torch.set_num_threads(1)
-    stopped = 0
+    stopped = tries = 0
     chance = random.Random(0)
     started = time.perf_counter()
     list(run(bundle, cases, Options(disk / "paced")))
     whole = time.perf_counter() - started
-    for number in range(count):
-        options = Options(disk / f"out{number}")
-        timer = threading.Timer(chance.uniform(0, whole), fill, (disk, chance.randrange(0, 60000)))
+    while stopped < count and tries < 4 * count:
+        options, tries = Options(disk / f"out{tries}"), tries + 1
+        timer = threading.Timer(chance.uniform(0, whole), fill, (disk, chance.randrange(0, 40000)))
         timer.start()
         try:
             if any(result.error for result in run(bundle, cases, options)):
@@ -129,13 +130,15 @@ def _fill_and_go_on(bundle: Bundle, cases: list[Case], disk: Path, undisturbed: 
         empty(disk)
         list(run(bundle, cases, options))
         assert_same(options.output, undisturbed)
-    print(f"{count} full disks at random moments: {stopped} runs stopped, no partial output, all resumed to the undisturbed result")
+        shutil.rmtree(options.output)
+    print(f"{tries} runs whose disk was full from a random moment on, {stopped} of them stopped: no partial output, all resumed to the "
+          "undisturbed result")  # fmt: skip
 
 
 def full(bundle: Bundle, folder: Path, count: int) -> str:
     cases = find(scans(folder / "in", 8)).cases
     list(run(bundle, cases, Options(folder / "undisturbed")))
-    on_small_disk(folder / "disk", 32, _fill_and_go_on, bundle, cases, folder / "disk", folder / "undisturbed", count)
+    on_small_disk(folder / "disk", 8, _fill_and_go_on, bundle, cases, folder / "disk", folder / "undisturbed", count)
     return ""
 
 
