@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medgen.batch.ledger import DEATHS, Ledger, Row
+from medgen.batch.logs import event
 from medgen.scans import Case
 from medgen.scans.contents import content, files_of, state
 
@@ -80,7 +81,7 @@ class Claims:
         self._suspects: set[str] = set()
 
     def __iter__(self) -> Iterator[Settled | Claim]:
-        todo = self._work
+        todo, waiting = self._work, False
         while todo and not self._stopped.is_set():
             left = []
             for work in todo:
@@ -92,6 +93,9 @@ class Claims:
                 else:
                     yield outcome
             if len(left) == len(todo):
+                if not waiting:
+                    event("waiting", cases=len(left), reason="others have them in hand")
+                waiting = True
                 self._stopped.wait(POLL)
             todo = left
 

@@ -15,6 +15,7 @@ from medgen.batch.apply import Restored, apply
 from medgen.batch.claims import Claim, Claims, Settled, Work, input_hash
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.logs import event
+from medgen.batch.machine import available_gib
 from medgen.batch.pairing import masks_of, read_mask
 from medgen.batch.results import Options, Result, outputs, stem, write
 from medgen.bundles import Bundle
@@ -25,6 +26,7 @@ from medgen.scans.whole import remove_leftovers
 __all__ = ["Options", "Result", "one_line", "outputs", "run"]
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  #: of errors in writing: no scan's fault
+NO_MEMORY = "not enough memory for this scan; use another --device, or crop the scan"
 USUAL = 3.0  #: GiB that inference takes on a CPU, where they are free
 
 
@@ -112,11 +114,9 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             raise taken.error or ValueError("was not read")
         event("restoring", case=taken.claim.work.name)
         scan = taken.scan if deidentifier is None else deidentifier.scan(taken.scan)
-        memory = options.memory
-        if taken.claim.row.deaths:  # half of what it had when the system killed the program
-            memory = (memory or USUAL) / 2
         return scan, apply(
-            bundle, scan, taken.mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed, memory=memory
+            bundle, scan, taken.mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed,
+            memory=_memory(bundle, options, taken.claim.row.deaths),
         )  # fmt: skip
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
@@ -164,6 +164,14 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             claims.stop()
 
 
+def _memory(bundle: Bundle, options: Options, deaths: int) -> float | None:
+    """Return the GiB that a scan may take: of several workers each a part, and half where the program was killed over it."""
+    memory = options.memory
+    if memory is None and options.workers > 1 and bundle.device == "cpu":
+        memory = available_gib() / options.workers or None
+    return (memory or USUAL) / 2 if deaths else memory
+
+
 def _failed(claims: Claims, claim: Claim, error: Exception, options: Options) -> Result:
     """Enter a failure into the ledger, and return it. Raises `RunStopped` where the disk is full."""
     if isinstance(error, RunStopped):
@@ -180,6 +188,8 @@ def _failed(claims: Claims, claim: Claim, error: Exception, options: Options) ->
 
 def _private(claim: Claim, error: Exception) -> str:
     """Return what went wrong without the names of files, which may be a patient's."""
+    if one_line(claim.work.case, error).endswith(NO_MEMORY):
+        return f"{claim.work.name}: {NO_MEMORY}"
     what = f"{error.reason}; {error.remedy}" if isinstance(error, ScanError) else type(error).__name__
     return f"{claim.work.name}: {what}"
 
@@ -193,7 +203,7 @@ def one_line(case: Case, error: Exception) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
     if isinstance(error, MemoryError) or any(word in str(error).lower() for word in words):
-        return f"{case.name}: not enough memory for this scan; use another --device, or crop the scan"
+        return f"{case.name}: {NO_MEMORY}"
     return f"{case.name}: {text}"
 
 

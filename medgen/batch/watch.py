@@ -83,10 +83,9 @@ def watch(
         if arrivals.look() or again:
             found = find(folder)
             cases = without_results(found.cases, [folder], options.output, bundle)
-            complete = arrivals.complete(cases)
-            again = len(complete) < len(cases)
+            again = False
             try:
-                new = _new(bundle, complete, options)
+                new = _new(bundle, arrivals.complete(cases), options)
                 if new:
                     for result in run(bundle, new, options):
                         yield result
