@@ -86,21 +86,21 @@ def test_out_of_memory_means_smaller_tiles_then_a_failure_of_that_scan_alone(tmp
     bundle = open_bundle(str(root), "cpu")
     bundle.__dict__["network"] = greedy()
     bundle.get("inferer").bf16 = False
-    for name, shape in (("a", (20, 20, 20)), ("b", (150, 150, 130)), ("c", (20, 20, 20))):
+    for name, shape in (("a", (20, 20, 20)), ("b", (90, 90, 80)), ("c", (20, 20, 20)), ("large", (180, 180, 130))):
         save(tmp_path / f"in/{name}.nii.gz", np.random.RandomState(0).rayleigh(90, shape).astype(np.int16))
-    cases = find(tmp_path / "in").cases
+    *cases, large = find(tmp_path / "in").cases
     apply(bundle, read(cases[0]))
     bundle.get("inferer")._known[1].halo  # noqa: B018  found while there is memory
     log = logging.FileHandler(tmp_path / "log")
     logging.getLogger("medgen.inference").addHandler(log)
     try:
-        assert starved(bundle, cases, tmp_path / "some", 600) == [None, None, None]
+        assert starved(bundle, cases, tmp_path / "some", 240) == [None, None, None]
     finally:
         logging.getLogger("medgen.inference").removeHandler(log)
-    assert "out of memory with tiles of 2925000 voxels; going on with half of that" in (tmp_path / "log").read_text()
+    assert "out of memory with tiles of 648000 voxels; going on with half of that" in (tmp_path / "log").read_text()
     assert all(result.files for result in run(bundle, cases, Options(tmp_path / "enough")))
     a, b = (read(tmp_path / folder / "b_blur.nii.gz").image for folder in ("some", "enough"))
     assert float((a - b).abs().max()) <= 1
-    little = starved(bundle, cases, tmp_path / "little", 40)
+    little = starved(bundle, [cases[0], large, cases[2]], tmp_path / "little", 40)
     assert [error is None for error in little] == [True, False, True]
     assert "not enough memory for this scan" in str(little[1])
