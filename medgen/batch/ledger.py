@@ -155,8 +155,9 @@ class Ledger:
 
     def rows(self, name: str | None = None) -> list[Row]:
         """Return what is known of all cases, or of one."""
+        which, values = ("", ()) if name is None else ("WHERE name=?", (name,))
         with self._guarded():
-            found = self._sql.execute("SELECT * FROM cases WHERE ? IS NULL OR name=? ORDER BY name", (name, name)).fetchall()
+            found = self._sql.execute(f"SELECT * FROM cases {which} ORDER BY name", values).fetchall()
         return [_row(one) for one in found]
 
     def held(self, row: Row) -> bool:
