@@ -126,6 +126,12 @@ class Bundle:
         return str(self.metadata["network_data_format"]["inputs"]["image"].get("modality", ""))
 
     @cached_property
+    def sha256(self) -> str:
+        """Hash of the configs that inference goes by; they state the hash of the weights."""
+        configs = (self.root / "configs" / name for name in ("inference.json", "metadata.json"))
+        return hashlib.sha256(b"\0".join(path.read_bytes() for path in configs)).hexdigest()
+
+    @cached_property
     def _parser(self) -> ConfigParser:
         from monai.bundle import ConfigParser
 

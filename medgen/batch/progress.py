@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from medgen.batch.apply import prepare, seconds_a_voxel
 from medgen.batch.convert import convert
-from medgen.batch.run import Options, one_line, outputs, run
+from medgen.batch.logs import event
+from medgen.batch.run import Options, Result, one_line, outputs, run
+from medgen.batch.workers import share
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Found, ScanError, read
 
@@ -60,33 +63,44 @@ def follow(
     """Run all cases, show how it goes, and return how many failed."""
     failures = [str(error) for error in errors]
     written = skipped = 0
+    begun = time.monotonic()
+    event("start", bundle=bundle.root.name, bundle_sha256=bundle.sha256, device=bundle.device, cases=len(cases), unread=len(errors))
     with _bar(console, json_lines) as bar:
         task = bar.add_task(cases[0].name, total=len(cases))
-        for number, result in enumerate(run(bundle, cases, options), start=1):
+        for number, result in enumerate(share(bundle, cases, options) if options.workers > 1 else run(bundle, cases, options), start=1):
             following = cases[number].name if number < len(cases) else "writing"
             bar.update(task, advance=1, description=following)
             if result.error:
                 failures.append(result.error)
             written += bool(result.files)
             skipped += not result.files and not result.error
-            if json_lines:
-                files = [str(path) for path in result.files]
-                about = {"seconds": result.seconds, "error": result.error, "warnings": result.warnings}
-                print(json.dumps({"case": result.case.name, "files": files, **about}))
-            elif result.files:
-                console.print(f"[{number}/{len(cases)}] {result.case.name}: {result.seconds:.1f} s -> {result.files[0]}", markup=False)
-            elif result.error:
-                console.print(f"[{number}/{len(cases)}] failed: {result.error}", markup=False)
-            for warning in result.warnings if not json_lines else ():
-                console.print(f"{result.case.name}: warning: {warning}", markup=False)
+            left = (time.monotonic() - begun) / written * (len(cases) - number) if written else None
+            event("progress", settled=number, cases=len(cases), failed=len(failures), seconds_left=left and round(left, 1))
+            tell(result, f"{number}/{len(cases)}", console, json_lines)
+    event("end", written=written, kept=skipped, failed=len(failures))
     if not json_lines:
         for error in errors:
             console.print(f"failed: {error}", markup=False)
         notes = [f"{written} written to {os.fspath(options.output)}"]
         notes += [f"{skipped} were there already (--overwrite does them again)"] if skipped else []
-        notes += [f"{len(failures)} failed"] if failures else []
+        notes += [f"{len(failures)} failed (--retry tries them again)"] if failures else []
         console.print(", ".join(notes), markup=False)
     return len(failures)
+
+
+def tell(result: Result, number: str, console: Console, json_lines: bool) -> None:
+    """Print what became of one case: a JSON object, or lines with its number; nothing of what was done before."""
+    if json_lines:
+        files = [str(path) for path in result.files]
+        about = {"seconds": result.seconds, "error": result.error, "warnings": result.warnings}
+        print(json.dumps({"case": result.case.name, "files": files, **about}), flush=True)
+        return
+    if result.files:
+        console.print(f"[{number}] {result.case.name}: {result.seconds:.1f} s -> {result.files[0]}", markup=False)
+    elif result.error:
+        console.print(f"[{number}] failed: {result.error}", markup=False)
+    for warning in result.warnings:
+        console.print(f"{result.case.name}: warning: {warning}", markup=False)
 
 
 def follow_conversion(

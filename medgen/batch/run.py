@@ -2,130 +2,196 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
+import re
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from medgen.batch.apply import Restored, apply
+from medgen.batch.claims import Claim, Claims, Settled, Work, input_hash
+from medgen.batch.ledger import Ledger, RunStopped
+from medgen.batch.logs import event
+from medgen.batch.machine import available_gib
 from medgen.batch.pairing import masks_of, read_mask
-from medgen.batch.sidecar import describe, versions, write_json
+from medgen.batch.results import Options, Result, outputs, stem, write
 from medgen.bundles import Bundle
-from medgen.scans import Case, Scan, ScanError, read, write_nifti
+from medgen.scans import Case, Scan, ScanError, read
 from medgen.scans.deidentify import Deidentifier
-from medgen.scans.dicom_derived import EDGE_ENHANCEMENT, RESAMPLING, SMOOTHING, Code, Maker
-from medgen.scans.dicom_write import write_dicom
+from medgen.scans.whole import remove_leftovers
 
-#: What a bundle's metadata may say under "derivation".
-DERIVATIONS: dict[str, Code] = {"smoothing": SMOOTHING, "edge enhancement": EDGE_ENHANCEMENT, "resampling": RESAMPLING}
+__all__ = ["Options", "Result", "one_line", "outputs", "run"]
 
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may choose for a run."""
-
-    output: Path
-    uncertainty: bool = False
-    overwrite: bool = False
-    samples: int = 8  #: draws of the latents for the uncertainty
-    seed: int = 0
-    format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
-    deidentify: bool = False  #: no header and no file name of the input is told
-    permissive: bool = False  #: scans with doubts that have a way out are taken, with a warning
-    mask: Path | None = None  #: a mask (nonzero is to be worked on), or a folder of them, named like the scans
-    memory: float | None = None  #: GiB for a volume, its result and the network; by default what is free, within reason
-
-    def is_dicom(self, case: Case) -> bool:
-        """Return whether the restored scan is written as a DICOM series."""
-        return self.format == "dicom" or (self.format == "same" and case.kind == "dicom")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one case: files written, or an error in one line, or neither where it was done before."""
-
-    case: Case
-    files: tuple[Path, ...] = ()
-    seconds: float = 0.0
-    error: str | None = None
-    warnings: tuple[str, ...] = ()
-
-
-def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
-    """Return the files that a case is written to; "" is the restored scan itself (of DICOM, a folder), "json" its sidecar."""
-    name = _pseudonym(case) if options.deidentify else case.name
-    stem = f"{name}_{bundle.root.name}"
-    files = {"": options.output / (stem if options.is_dicom(case) else f"{stem}.nii.gz"), "json": options.output / f"{stem}.json"}
-    if options.uncertainty:
-        files["uncertainty"] = options.output / f"{stem}_uncertainty.nii.gz"
-    return files
-
-
-@cache
-def _pseudonym(case: Case) -> str:
-    """Return a name that stays the same from run to run, and cannot be guessed from a patient's: it takes the content too."""
-    try:
-        content = case.files[0].read_bytes()
-    except OSError:
-        content = b""  # which reading it will tell
-    return f"case-{hashlib.sha256(case.name.encode() + content).hexdigest()[:10]}"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  #: of errors in writing: no scan's fault
+NO_MEMORY = "not enough memory for this scan; use another --device, or crop the scan"
+USUAL = 3.0  #: GiB that inference takes on a CPU, where they are free
 
 
 def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]:
-    """Yield the result of each case in order; a bad case is an error in its result, never an exception.
+    """Yield the result of each case; a bad case is an error in its result, never an exception.
 
-    The next scan is read, and the last one written, while the network works. Files appear whole or not at all; the
-    sidecar comes last, so that a case with a sidecar is done, and is left alone unless `overwrite`.
+    The next scan is read, and the last one written, while the network works. The ledger of the output folder says what is
+    done already, and is left alone; other runs on the folder share the work. What was killed is done again.
+
+    Raises `BundleError` for an output folder that cannot be used, `RunStopped` where a full disk or the like ends the run.
     """
-    deidentifier = Deidentifier() if options.deidentify else None
+    work = works(bundle, cases, options)
+    with Ledger(options.output) as ledger:
+        begin(ledger, work, options)
+        yield from _pipeline(bundle, Claims(ledger, work), options)
+
+
+def works(bundle: Bundle, cases: list[Case], options: Options) -> list[Work]:
+    """Return the cases with all that their results depend on. Raises `ScanError` where one has no mask."""
     masks = masks_of(options.mask, cases) if options.mask else {}
+    drawn = {"uncertainty": True, "samples": options.samples, "seed": options.seed} if options.uncertainty else {}
+    tried = {"permissive": options.permissive, "memory": options.memory, "device": bundle.device, **drawn}
+    return [
+        Work(
+            case, masks.get(case.name), stem(bundle, case, options), bundle.root.name, bundle.sha256,
+            {"dicom": options.is_dicom(case), "deidentify": options.deidentify, "settings": bundle.settings, **drawn}, tried,
+        )
+        for case in cases
+    ]  # fmt: skip
 
-    def load(case: Case) -> tuple[Scan, Scan | None]:
-        scan = read(case, permissive=options.permissive)
-        return scan, read_mask(masks.get(case.name), scan, permissive=options.permissive)
 
-    todo = [case for case in cases if options.overwrite or not _done(bundle, case, options)]
-    for case in cases:
-        if case not in todo:
-            yield Result(case)
+def without_results(cases: list[Case], paths: Sequence[Path], output: Path, bundle: Bundle) -> list[Case]:
+    """Return the cases but for earlier results: a run over a folder that holds its output folder is no run over that too.
+
+    Where the output folder itself is given, or a folder in it, what this bundle made is left out. A file that is named is
+    always taken.
+    """
+    place, given = output.resolve(), [path.resolve() for path in paths]
+    above = any(path in place.parents for path in given)
+
+    def is_result(case: Case) -> bool:
+        file = case.files[0].resolve()
+        made = re.search(rf"_{re.escape(bundle.root.name)}(_uncertainty)?$", case.name) is not None
+        return place in file.parents and file not in given and (above or made)
+
+    return [case for case in cases if not is_result(case)]
+
+
+def begin(ledger: Ledger, work: list[Work], options: Options) -> None:
+    """Enter what is to be done into the ledger, and clean up after runs that were killed."""
+    if not ledger.others():
+        remove_leftovers(options.output)
+    ledger.plan(((one.name, one.bundle) for one in work), retry=options.retry, again=options.overwrite)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A case that was claimed and read, or could not be."""
+
+    claim: Claim
+    scan: Scan | None = None
+    mask: Scan | None = None
+    input: str = ""  #: hash of what was read
+    error: Exception | None = None
+
+
+def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Result]:
+    deidentifier = Deidentifier() if options.deidentify else None
+    each = iter(claims)
+
+    def take() -> _Read | Settled | None:
+        claim = next(each, None)
+        if claim is None or isinstance(claim, Settled):
+            return claim
+        event("reading", case=claim.work.name)
+        try:
+            scan = read(claim.work.case, permissive=options.permissive)
+            mask = read_mask(claim.work.mask, scan, permissive=options.permissive)
+            return _Read(claim, scan, mask, input_hash(claim.work.case, scan.sha256, mask.sha256 if mask else ""))
+        except Exception as error:  # noqa: BLE001  no scan may stop the others
+            return _Read(claim, error=error)
+
+    def restore(taken: _Read) -> tuple[Scan, Restored]:
+        if taken.scan is None:
+            raise taken.error or ValueError("was not read")
+        event("restoring", case=taken.claim.work.name)
+        scan = taken.scan if deidentifier is None else deidentifier.scan(taken.scan)
+        return scan, apply(
+            bundle, scan, taken.mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed,
+            memory=_memory(bundle, options, taken.claim.row.deaths),
+        )  # fmt: skip
+
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        ahead = [reader.submit(load, case) for case in todo[:1]]
         written: Future[Result] | None = None
-        for number, case in enumerate(todo):
-            started = time.perf_counter()
-            reading = ahead.pop()
-            following = todo[number + 1 : number + 2]
-            ahead.extend(reader.submit(load, case) for case in following)
-            try:
-                scan, mask = reading.result()
-                scan = scan if deidentifier is None else deidentifier.scan(scan)
-                restored = apply(
-                    bundle, scan, mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed,
-                    memory=options.memory,
-                )  # fmt: skip
-            except (ScanError, ValueError, RuntimeError, MemoryError) as error:
-                failed = Result(case, error=one_line(case, error))
+        ended = 0.0
+        try:
+            reading = reader.submit(take)
+            while True:
                 if written is not None:
-                    yield written.result()
+                    first: list[Future[Any]] = [reading, written]
+                    wait(first, return_when=FIRST_COMPLETED)
+                    if written.done():
+                        yield written.result()
+                        written = None
+                taken = reading.result()
+                if taken is None:
+                    break
+                alone = isinstance(taken, _Read) and taken.claim.row.deaths > 0
+                if not alone:
+                    reading = reader.submit(take)
+                previous, result = written, None
+                if isinstance(taken, Settled):
+                    result = Result(taken.work.case, error=taken.reason)
+                else:
+                    try:
+                        scan, restored = restore(taken)
+                        began, ended = max(ended, taken.claim.at), time.perf_counter()
+                        written = writer.submit(_write, bundle, claims, taken, scan, restored, options, ended - began)
+                    except Exception as error:  # noqa: BLE001  no scan may stop the others
+                        result = _failed(claims, taken.claim, error, options)
+                    del taken  # memory: the next scan is here already
+                if previous is not None:
+                    yield previous.result()
+                if result is not None:
                     written = None
-                yield failed
-                continue
-            seconds = time.perf_counter() - started
-            previous, written = written, writer.submit(_write, bundle, case, scan, restored, options, seconds)
-            if previous is not None:
-                yield previous.result()
-        if written is not None:
-            yield written.result()
+                    yield result
+                if alone:
+                    if written is not None:
+                        yield written.result()
+                        written = None
+                    reading = reader.submit(take)
+            if written is not None:
+                yield written.result()
+        finally:
+            claims.stop()
 
 
-def _done(bundle: Bundle, case: Case, options: Options) -> bool:
-    return all(path.exists() for path in outputs(bundle, case, options).values())
+def _memory(bundle: Bundle, options: Options, deaths: int) -> float | None:
+    """Return the GiB that a scan may take: of several workers each a part, and half where the program was killed over it."""
+    memory = options.memory
+    if memory is None and options.workers > 1 and bundle.device == "cpu":
+        memory = available_gib() / options.workers or None
+    return (memory or USUAL) / 2 if deaths else memory
+
+
+def _failed(claims: Claims, claim: Claim, error: Exception, options: Options) -> Result:
+    """Enter a failure into the ledger, and return it. Raises `RunStopped` where the disk is full."""
+    if isinstance(error, RunStopped):
+        raise error
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+        raise RunStopped(f"{options.output}: {error.__cause__.strerror}; free space, and the same again goes on") from None
+    case = claim.work.case
+    reason = one_line(case, error)
+    told = _private(claim, error) if options.deidentify else reason
+    claims.fail(claim, told)
+    event("failed", case=claim.work.name, reason=told)
+    return Result(case, error=reason)
+
+
+def _private(claim: Claim, error: Exception) -> str:
+    """Return what went wrong without the names of files, which may be a patient's."""
+    if one_line(claim.work.case, error).endswith(NO_MEMORY):
+        return f"{claim.work.name}: {NO_MEMORY}"
+    what = f"{error.reason}; {error.remedy}" if isinstance(error, ScanError) else type(error).__name__
+    return f"{claim.work.name}: {what}"
 
 
 def one_line(case: Case, error: Exception) -> str:
@@ -135,54 +201,21 @@ def one_line(case: Case, error: Exception) -> str:
     if str(error).startswith("applying transform") and error.__cause__ is not None:  # MONAI's wrapping of what went wrong
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text.lower():
-        return f"{case.name}: not enough memory for this scan; use another --device, or crop the scan"
+    words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in words):
+        return f"{case.name}: {NO_MEMORY}"
     return f"{case.name}: {text}"
 
 
-def _write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: Options, seconds: float) -> Result:
-    files, images = outputs(bundle, case, options), dict(restored.images)
+def _write(
+    bundle: Bundle, claims: Claims, taken: _Read, scan: Scan, restored: Restored, options: Options, seconds: float
+) -> Result:
+    work = taken.claim.work
+    event("writing", case=work.name)
     try:
-        if options.is_dicom(case):
-            _write_series(bundle, files[""], images.pop(""), restored.grid)
-        for key, array in images.items():
-            dtype = np.dtype(np.float32) if key else None
-            write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
-        write_json(files["json"], _sidecar(bundle, scan, restored, files, options, seconds))
-    except ScanError as error:
-        return Result(case, error=str(error))
-    return Result(case, tuple(files.values()), seconds, warnings=(*scan.warnings, *restored.warnings))
-
-
-def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -> None:
-    metadata = bundle.metadata
-    made = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {}).get("modality", "")
-    maker = Maker(bundle.root.name, str(metadata.get("version", "")), str(metadata.get("weights_sha256", "")))
-    synthetic = bool(metadata.get("synthetic"))
-    modality = made if synthetic or not scan.modality else scan.modality
-    what = str(metadata.get("task") or bundle.root.name).split(",")[0]
-    derivation = DERIVATIONS.get(str(metadata.get("derivation")), SMOOTHING)
-    write_dicom(
-        folder, array, scan, description=what, maker=maker, derivation=derivation, synthetic=synthetic, modality=modality
-    )  # fmt: skip
-
-
-def _sidecar(
-    bundle: Bundle, scan: Scan, restored: Restored, files: dict[str, Path], options: Options, seconds: float
-) -> dict[str, Any]:
-    """Return what it takes to know, and to repeat, how a file was made; no path and no header of the input."""
-    return {
-        "derived": True,
-        "synthetic": bool(bundle.metadata.get("synthetic")),
-        "bundle": bundle.root.name,
-        "bundle_version": bundle.metadata.get("version"),
-        "weights_sha256": bundle.metadata.get("weights_sha256"),
-        "input_sha256": None if options.deidentify else scan.sha256,
-        **describe(scan),
-        "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},
-        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, **bundle.settings},
-        "report": restored.report,
-        "device": str(bundle.device),
-        "seconds": round(seconds, 2),
-        "libraries": versions(),
-    }
+        files = write(bundle, work.case, scan, restored, options, seconds)
+        claims.done(taken.claim, taken.input, files, seconds)
+    except Exception as error:  # noqa: BLE001  no scan may stop the others
+        return _failed(claims, taken.claim, error, options)
+    event("done", case=work.name, seconds=round(seconds, 2), files=[str(path) for path in files.values()])
+    return Result(work.case, tuple(files.values()), seconds, warnings=(*scan.warnings, *restored.warnings))

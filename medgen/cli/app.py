@@ -22,6 +22,9 @@ Device = Annotated[Optional[str], typer.Option(help="cpu, cuda or cuda:N; CUDA w
 Permissive = Annotated[
     bool, typer.Option("--permissive", help="take doubtful scans where there is a way out, with a warning")
 ]
+LogJson = Annotated[
+    Optional[str], typer.Option("--log-json", help="file for one JSON line an event, - for standard error")
+]
 
 
 def fail(message: str) -> typer.Exit:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from medgen.cli.app import Device, Permissive, app, console, fail
+from medgen.cli.app import Device, LogJson, Permissive, app, console, fail
+
+Format = Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")]
 
 
 @app.command()
@@ -61,32 +63,42 @@ def run(
     mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
     device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
-    format: Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")] = "nifti",
+    retry: Annotated[bool, typer.Option("--retry", help="try again what failed")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="processes; one keeps 2 cores or a GPU busy")] = 1,
+    format: Format = "nifti",
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     permissive: Permissive = False,
     memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
     report: Annotated[bool, typer.Option("--report", help="also write report.html in the output folder")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be run, and stop")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
+    log_json: LogJson = None,
 ) -> None:
-    """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty"""
-    if format not in ("nifti", "dicom", "same"):
-        raise fail(f"--format must be nifti, dicom or same, not {format}")
+    """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty
+
+    The same command again goes on where it stopped, and does again what changed; two at once share the work.
+    """
+    _check_format(format)
     from medgen.batch import progress
     from medgen.batch import report as reports
-    from medgen.batch.run import Options
+    from medgen.batch.ledger import RunStopped
+    from medgen.batch.logs import write_json_lines
+    from medgen.batch.run import Options, without_results
     from medgen.bundles import BundleError, open_bundle
     from medgen.scans import ScanError, find
 
     try:
         if report:
             reports.check(output / "report.html")
+        if log_json:
+            write_json_lines(log_json)
         opened = open_bundle(bundle, device, _settings(setting))
         cases, errors, _ = find(paths)
+        cases = without_results(cases, paths, output, opened)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
         options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive,
-                          mask=mask, memory=memory)  # fmt: skip
+                          mask=mask, memory=memory, retry=retry, workers=workers)  # fmt: skip
         screen = console()
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, screen)
@@ -97,9 +109,100 @@ def run(
             if report:
                 screen.quiet = json_lines  # what is printed is for machines then
                 reports.of_run(opened, cases, options, screen)
+    except RunStopped as error:
+        fail(str(error))
+        raise typer.Exit(1) from None
     except (BundleError, ScanError, reports.ReportError) as error:
         raise fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="folder that scans arrive in")],
+    bundle: Annotated[str, typer.Option("--bundle", "-b", help="a bundle's name (medgen bundles) or folder")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
+    quiet: Annotated[float, typer.Option(min=0, help="a scan is complete after so many seconds without a change")] = 10.0,
+    poll: Annotated[float, typer.Option(min=0.05, help="seconds between looks at the folder")] = 2.0,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
+    setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
+    device: Device = None,
+    format: Format = "nifti",
+    deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
+    permissive: Permissive = False,
+    memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
+    log_json: LogJson = None,
+) -> None:
+    """Run a bundle on each new scan in a folder. Example: medgen watch incoming/ --bundle BUNDLE -o out/
+
+    Until it is stopped (Ctrl-C, SIGTERM); started again, it goes on. Each scan is done once, whatever becomes of its result.
+    """
+    _check_format(format)
+    import signal
+    from threading import Event
+
+    from medgen.batch import progress
+    from medgen.batch import watch as watching
+    from medgen.batch.logs import write_json_lines
+    from medgen.batch.run import Options
+    from medgen.bundles import BundleError, open_bundle
+
+    stop = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        if log_json:
+            write_json_lines(log_json)
+        if not folder.is_dir():
+            raise BundleError(f"{folder}: there is no such folder; check the path")
+        opened = open_bundle(bundle, device, _settings(setting))
+        opened.network  # noqa: B018  a missing or altered checkpoint stops here
+        progress.prepare_output(output)
+        options = Options(output, uncertainty, format=format, deidentify=deidentify, permissive=permissive, memory=memory)
+        screen = console()
+        watching.show(watching.watch(opened, folder, options, quiet=quiet, poll=poll, stop=stop, console=screen), screen, json_lines)
+    except BundleError as error:
+        raise fail(str(error)) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+@app.command()
+def doctor(json_lines: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False) -> None:
+    """Print what a bug report needs: versions, device, codecs, bundles and hashes. Example: medgen doctor"""
+    from medgen.batch import doctor as examination
+
+    about = examination.doctor()
+    if json_lines:
+        print(json.dumps(about, indent=2))
+    else:
+        examination.show(about, console())
+    raise typer.Exit(1 if about["problems"] else 0)
+
+
+@app.command()
+def status(
+    output: Annotated[Path, typer.Argument(help="the output folder of a run, while it works or later")],
+    json_lines: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
+) -> None:
+    """Tell how a run stands: done, failed and why, rate, time left. Example: medgen status out/"""
+    from medgen.batch.status import show
+    from medgen.batch.status import status as of
+    from medgen.bundles import BundleError
+
+    try:
+        about = of(output)
+    except BundleError as error:
+        raise fail(str(error)) from None
+    if json_lines:
+        print(json.dumps(about))
+    else:
+        show(about, console())
+
+
+def _check_format(format: str) -> None:
+    if format not in ("nifti", "dicom", "same"):
+        raise fail(f"--format must be nifti, dicom or same, not {format}")
 
 
 def _settings(given: list[str]) -> dict[str, Any]:

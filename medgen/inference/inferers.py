@@ -15,7 +15,7 @@ from monai.utils import convert_to_dst_type
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from medgen.inference.memory import allowance
+from medgen.inference.memory import allowance, is_out_of_memory
 from medgen.inference.stitch import Stitcher
 from medgen.inference.traits import Traits
 from medgen.inference.windows import Plan, plan
@@ -129,7 +129,7 @@ class HaloInferer(AutocastInferer):
             try:
                 return _like(Stitcher(padded, traits.device).run(function, tiles), inputs)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_memory(error):
+                if not is_out_of_memory(error):
                     raise
             if traits.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -202,8 +202,3 @@ def _pad(image: Tensor, stride: Sequence[int]) -> Tensor:
         if len(index) > length:
             image = image.index_select(axis, torch.minimum(index, 2 * length - 2 - index).clamp_min(0))
     return image
-
-
-def _is_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "out of memory" in text or "can't allocate memory" in text

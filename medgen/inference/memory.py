@@ -41,3 +41,10 @@ def free_memory() -> float:
         return free if limit == "max" else min(free, float(limit) - used)
     except (OSError, ValueError):
         return free
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error means that memory ran out: PyTorch has no type of its own for it on the CPU."""
+    text = str(error).lower()
+    words = ("out of memory", "can't allocate memory", "not enough memory", "bad allocation", "bad_alloc")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(word in text for word in words)

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from medgen.inference.memory import is_out_of_memory
+
 LOG = logging.getLogger("medgen.inference")
 USABLE = 1e-2  #: a larger error with the largest halo means that a network cannot be tiled
 STRIDES = (1, 2, 4, 8, 16, 32)
@@ -144,7 +146,9 @@ def _slab(function: Function, channels: int, axis: int, length: int, device: tor
 def _takes(function: Function, image: Tensor) -> bool:
     try:
         function(image)
-    except (RuntimeError, ValueError, AssertionError):  # levels of unequal size do not fit together
+    except (RuntimeError, ValueError, AssertionError) as error:  # levels of unequal size do not fit together
+        if is_out_of_memory(error):
+            raise
         return False
     return True
 

@@ -85,7 +85,8 @@ def test_the_canaries_are_there_and_are_found(tmp_path: Path) -> None:
 def test_no_canary_gets_out_of_sound_scans(tmp_path: Path) -> None:
     source, out = inputs(tmp_path / "in"), tmp_path / "out"
     codes, said = medgen(
-        ["run", NAME, source, "-o", out / "nifti", "--uncertainty", "--device", "cpu", "--report"],
+        ["run", NAME, source, "-o", out / "nifti", "--uncertainty", "--device", "cpu", "--report",
+         "--log-json", out.with_name("log")],
         ["run", NAME, source, "-o", out / "dicom", "--format", "dicom", "--device", "cpu"],
         ["run", NAME, source, "-o", out / "json", "--json", "--device", "cpu"],
         ["run", NAME, source, "-o", out / "none", "--dry-run", "--device", "cpu"],
@@ -98,6 +99,8 @@ def test_no_canary_gets_out_of_sound_scans(tmp_path: Path) -> None:
     )
     assert codes == [0] * 10, said
     assert all((out / page).read_text().count('id="nifti-') == 3 * 4 for page in ("nifti/report.html", "page/page.html"))
+    assert out.with_name("log").read_text().count('"event": "done"') == 20  # the log of a program, not of a run
+    assert found(out.with_name("log").read_text()) == []
     assert len(list((out / "nifti").glob("*.nii.gz"))) == 10 and len(list((out / "dicom").glob("*/*.dcm"))) == 20
     assert len(list((out / "converted").glob("*.nii.gz"))) == 5 and (out / "report/results.csv").is_file()
     assert_silent(said, out, but=".dcm")  # a derived series stays with its patient

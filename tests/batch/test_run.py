@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medgen.batch.run import Options, outputs, run
-from medgen.bundles import Bundle, open_bundle
+from medgen.bundles import Bundle, BundleError, open_bundle
 from medgen.scans import ScanError, find, read
 from tests.scans.dicom_lint import lint
 from tests.scans.phantoms import enhanced, save_series, series
@@ -79,12 +79,13 @@ def test_what_is_done_is_left_alone_unless_told(bundle: Bundle, tmp_path: Path) 
     assert next(iter(run(bundle, cases, Options(tmp_path / "out", overwrite=True)))).files
 
 
-def test_an_output_folder_that_is_a_file_is_an_error_and_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:
+def test_an_output_folder_that_is_a_file_stops_the_run_and_leaves_nothing(bundle: Bundle, tmp_path: Path) -> None:
     save(tmp_path / "in/a.nii.gz", noise())
     (tmp_path / "out").write_text("")
     cases, _, _ = find([tmp_path / "in"])
-    (result,) = run(bundle, cases, Options(tmp_path / "out"))
-    assert result.error and result.files == ()
+    with pytest.raises(BundleError, match="choose another output folder"):
+        list(run(bundle, cases, Options(tmp_path / "out")))
+    assert (tmp_path / "out").read_text() == ""
 
 
 def test_constant_and_tiny_scans_come_back(bundle: Bundle, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from medgen.scans import ScanError
-from medgen.scans.whole import whole_file, whole_folder
+from medgen.scans.whole import remove_leftovers, whole_file, whole_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -112,3 +114,23 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round_are_errors(tmp_
     with pytest.raises(ScanError, match="cannot be written"), whole_file(tmp_path / "file/below.dcm") as path:
         path.write_text("x")
     assert names(tmp_path) == ["file", "folder"] and (tmp_path / "file").read_text() == "mine"
+
+
+def die_half_way(folder: Path) -> None:
+    with whole_file(folder / "a.nii.gz") as a, whole_folder(folder / "b") as b:
+        a.write_text("half")
+        (b / "1.dcm").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    dead = multiprocessing.get_context("fork").Process(target=die_half_way, args=(tmp_path,))
+    dead.start()
+    dead.join()
+    assert len(names(tmp_path)) == 3
+    (tmp_path / ".part_of_mine").write_text("")
+    with whole_file(tmp_path / "c.json") as living:
+        living.write_text("{}")
+        remove_leftovers(tmp_path)
+        assert names(tmp_path) == sorted([living.name, ".part_of_mine"])
+    assert names(tmp_path) == [".part_of_mine", "c.json"]

@@ -1,0 +1,274 @@
+"""The ledger of an output folder: what is planned, running, done or failed; SQLite, shared by all runs on the folder.
+
+A case is claimed by one atomic UPDATE and held by a living process: on this machine that is asked of the system (PID and
+start), of another machine it is told by a count that grows every `BEAT` seconds. No clock of day is used, so none can harm.
+
+The journal is a WAL, which is fast and safe among processes of one machine. Where the folder lies on a network file system,
+whose machines share no memory, it is a rollback journal: as safe as the locks (fcntl) of that file system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medgen.batch.machine import is_network, kills, machine
+from medgen.bundles import BundleError
+from medgen.scans.process import identity, is_alive
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+NAME = "ledger.sqlite"
+VERSION = 1
+BEAT = 10.0  #: seconds between signs of life
+SILENCE = 60.0  #: without a sign of life for so long, a process of another machine is dead
+BUSY = 60.0  #: seconds to wait for another process's write
+DEATHS = 2  #: a scan on which the system killed the program so often, for want of memory, is not tried again
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS cases (
+    name TEXT PRIMARY KEY,           -- of the result: NAME_BUNDLE
+    bundle TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('planned', 'running', 'done', 'failed')),
+    turn INTEGER NOT NULL DEFAULT 0, -- grows with every change, so that of two that see the same row one wins
+    worker TEXT,                     -- who has it, or had it last
+    input TEXT, input_state TEXT,    -- hash of content, and of sizes and times
+    bundle_sha256 TEXT, parameters TEXT,
+    tried TEXT,                      -- what else a failure may be due to
+    outputs TEXT,                    -- by name: [[files], hash of content, hash of sizes and times]
+    reason TEXT, seconds REAL,
+    kills INTEGER,                   -- processes that the system had killed for want of memory when the case was begun
+    deaths INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS workers (id TEXT PRIMARY KEY, machine TEXT NOT NULL, process TEXT NOT NULL, beat INTEGER NOT NULL);
+"""
+
+_OPEN: set[str] = set()  #: this process's workers: one that was closed on a full disk could not take itself out of the table
+
+
+class RunStopped(BundleError):
+    """A run cannot go on, through no fault of the case that it was at; what is done is kept."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the ledger knows of a case; see `TABLES`."""
+
+    name: str
+    bundle: str
+    state: str
+    turn: int
+    worker: str | None
+    input: str | None
+    input_state: str | None
+    bundle_sha256: str | None
+    parameters: dict[str, Any]
+    tried: dict[str, Any]
+    outputs: dict[str, list[Any]]
+    reason: str | None
+    seconds: float | None
+    kills: int | None
+    deaths: int
+
+
+class Ledger:
+    """An open ledger, and (but for who wants `only_read`) this process's place in it; may be used by several threads.
+
+    Every method raises `RunStopped` where the ledger cannot be read or written (a full disk), `BundleError` when opened on a
+    folder or a file that is no ledger.
+    """
+
+    def __init__(self, folder: Path, *, only_read: bool = False) -> None:
+        self.path, self.worker, self._only_read = folder / NAME, uuid.uuid4().hex, only_read
+        self._heard: dict[str, tuple[int, float]] = {}
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._heart = threading.Thread(target=self._beat, daemon=True)
+        if only_read:
+            self._sql = connect(self.path, only_read=True)
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BundleError(f"{folder}: cannot be written to ({error.strerror}); choose another output folder") from None
+        self._sql = connect(self.path)
+        with self._guarded():
+            self._set_journal("DELETE" if is_network(folder) else "WAL")
+            self._sql.execute("PRAGMA synchronous=FULL")  # what is told to be done stays done through a power cut
+            self._sql.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT")
+            self._sql.execute("INSERT INTO workers VALUES (?, ?, ?, 0)", (self.worker, machine(), identity()))
+        _OPEN.add(self.worker)
+        self._heart.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give back what is held, and leave."""
+        self._closing.set()
+        _OPEN.discard(self.worker)
+        if not self._only_read:
+            self._heart.join()
+            self._give_back()
+        self._sql.close()
+
+    def _give_back(self) -> None:
+        with suppress(RunStopped), self._guarded():
+            self._sql.execute("UPDATE cases SET state='planned', turn=turn+1 WHERE state='running' AND worker=?", (self.worker,))
+            self._sql.execute("DELETE FROM workers WHERE id=?", (self.worker,))
+
+    def plan(self, names: Iterable[tuple[str, str]], *, retry: bool = False, again: bool = False) -> None:
+        """Enter cases that are new, by the names of result and bundle.
+
+        Those that failed are planned anew to `retry`, all that is not running to do it `again`.
+        """
+        anew = [*(["failed"] if retry or again else []), *(["done"] if again else [])]
+        reset = f"UPDATE cases SET state='planned', turn=turn+1, deaths=0 WHERE name=? AND state IN ({', '.join('?' * len(anew))})"
+        with self._guarded():
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                for name, bundle in names:
+                    self._sql.execute("INSERT OR IGNORE INTO cases (name, bundle, state) VALUES (?, ?, 'planned')", (name, bundle))
+                    self._sql.execute(reset, (name, *anew))
+                self._sql.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._sql.execute("ROLLBACK")
+                raise
+
+    def forget(self, bundle: str, keep: Iterable[str]) -> None:
+        """Take out what is planned or was interrupted of a bundle, but for some names; only where nobody else runs."""
+        names = json.dumps(sorted(keep))
+        with self._guarded():
+            self._sql.execute("DELETE FROM cases WHERE bundle=? AND state IN ('planned', 'running') AND name NOT IN "
+                              "(SELECT value FROM json_each(?))", (bundle, names))  # fmt: skip
+
+    def rows(self, name: str | None = None) -> list[Row]:
+        """Return what is known of all cases, or of one."""
+        which, values = ("", ()) if name is None else ("WHERE name=?", (name,))
+        with self._guarded():
+            found = self._sql.execute(f"SELECT * FROM cases {which} ORDER BY name", values).fetchall()
+        return [_row(one) for one in found]
+
+    def held(self, row: Row) -> bool:
+        """Say whether a living process works on a case."""
+        return row.state == "running" and self.living(row.worker)
+
+    def claim(self, row: Row, input_state: str) -> Row | None:
+        """Take a case as it was seen, and return what it is now; None where somebody else was quicker.
+
+        Where its last holder was killed for want of memory, that is counted in `deaths`.
+        """
+        killed = row.state == "running" and row.kills is not None and 0 <= row.kills < kills()
+        changed = self._change(row, state="running", worker=self.worker, input_state=input_state, kills=kills(),
+                               deaths=row.deaths + killed, reason=None)  # fmt: skip
+        return self.rows(row.name)[0] if changed else None
+
+    def done(self, row: Row, *, input: str, bundle_sha256: str, parameters: dict[str, Any], outputs: dict[str, Any], seconds: float) -> bool:
+        """Enter that a claimed case is done; False where the claim was lost, as by a machine that stood still."""
+        return self._change(row, state="done", input=input, bundle_sha256=bundle_sha256, parameters=parameters, outputs=outputs,
+                            seconds=seconds, deaths=0)  # fmt: skip
+
+    def fail(self, row: Row, *, bundle_sha256: str, parameters: dict[str, Any], tried: dict[str, Any], reason: str) -> bool:
+        """Enter that a claimed case failed; False where the claim was lost."""
+        return self._change(row, state="failed", bundle_sha256=bundle_sha256, parameters=parameters, tried=tried, reason=reason)
+
+    def confirm(self, row: Row, **states: Any) -> None:
+        """Enter that the files of a case changed in their state, and not in their content."""
+        self._change(row, state=row.state, **states)
+
+    def living(self, worker: str | None) -> bool:
+        """Say whether a worker's process still runs."""
+        with self._guarded():
+            found = self._sql.execute("SELECT machine, process, beat FROM workers WHERE id=?", (worker,)).fetchone()
+        if found is None:
+            return False
+        where, process, beat = found
+        if where == machine() and process == identity():
+            return worker in _OPEN
+        if where == machine():
+            return is_alive(process)
+        heard, since = self._heard.get(str(worker), (None, 0.0))
+        if beat != heard:
+            self._heard[str(worker)] = (beat, time.monotonic())
+            return True
+        return time.monotonic() - since < SILENCE
+
+    def others(self) -> list[str]:
+        """Return the living workers but this one, and forget the dead of this machine that hold nothing."""
+        with self._guarded():
+            ids = [one for (one,) in self._sql.execute("SELECT id FROM workers WHERE id<>?", (self.worker,)).fetchall()]
+        living = [one for one in ids if self.living(one)]
+        with self._guarded():
+            for one in set(ids) - set(living) if not self._only_read else ():
+                self._sql.execute("DELETE FROM workers WHERE id=?", (one,))
+        return living
+
+    def _set_journal(self, mode: str) -> None:
+        """Set the journal; SQLite does not wait here for another process that does the same."""
+        until = time.monotonic() + BUSY
+        while True:
+            try:
+                self._sql.execute(f"PRAGMA journal_mode={mode}")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.05)
+
+    def _change(self, row: Row, **values: Any) -> bool:
+        texts = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in values.items()}
+        to = ", ".join(f"{key}=:{key}" for key in texts)
+        with self._guarded():
+            done = self._sql.execute(f"UPDATE cases SET {to}, turn=turn+1 WHERE name=:_name AND turn=:_turn",
+                                     {**texts, "_name": row.name, "_turn": row.turn})  # fmt: skip
+        return done.rowcount == 1
+
+    def _beat(self) -> None:
+        while not self._closing.wait(BEAT):
+            with suppress(RunStopped), self._guarded():  # a full disk stops the run where it matters
+                self._sql.execute("UPDATE workers SET beat=beat+1 WHERE id=?", (self.worker,))
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.OperationalError as error:
+            raise RunStopped(f"{self.path}: cannot be written ({error}); free space, and the same again goes on") from None
+        except sqlite3.DatabaseError as error:
+            raise RunStopped(f"{self.path}: is damaged ({error}); delete it, and all is done again") from None
+
+
+def connect(path: Path, *, only_read: bool = False) -> sqlite3.Connection:
+    """Open a ledger's file. Raises `BundleError` where it cannot be, or is none, or of a later medgen."""
+    mode = "ro" if only_read else "rwc"
+    if only_read and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        mode += "&immutable=1"  # where nobody writes, and SQLite's own files beside it cannot be made
+    try:
+        sql = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY,
+                              isolation_level=None, check_same_thread=False)  # fmt: skip
+        (version,) = sql.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError as error:
+        raise BundleError(f"{path}: cannot be opened ({error}); check the folder, or choose another one") from None
+    except sqlite3.DatabaseError:
+        raise BundleError(f"{path}: is no ledger; move it away, and all is done again") from None
+    if version > VERSION:
+        raise BundleError(f"{path}: is of a later version of medgen; use that one, or choose another output folder")
+    return sql
+
+
+def _row(values: tuple[Any, ...]) -> Row:
+    row = Row(*values)
+    texts = {key: json.loads(getattr(row, key) or "{}") for key in ("parameters", "tried", "outputs")}
+    return Row(**{**row.__dict__, **texts})

@@ -1,0 +1,127 @@
+"""What a user may choose for a run, and what a run writes: the results' names, files and sidecars."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgen.batch.apply import Restored
+from medgen.batch.sidecar import describe, versions, write_json
+from medgen.bundles import Bundle
+from medgen.scans import Case, Scan, write_nifti
+from medgen.scans.dicom_derived import EDGE_ENHANCEMENT, RESAMPLING, SMOOTHING, Code, Maker
+from medgen.scans.dicom_write import write_dicom
+
+#: What a bundle's metadata may say under "derivation".
+DERIVATIONS: dict[str, Code] = {"smoothing": SMOOTHING, "edge enhancement": EDGE_ENHANCEMENT, "resampling": RESAMPLING}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose for a run."""
+
+    output: Path
+    uncertainty: bool = False
+    overwrite: bool = False
+    samples: int = 8  #: draws of the latents for the uncertainty
+    seed: int = 0
+    format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
+    deidentify: bool = False  #: no header and no file name of the input is told
+    permissive: bool = False  #: scans with doubts that have a way out are taken, with a warning
+    mask: Path | None = None  #: a mask (nonzero is to be worked on), or a folder of them, named like the scans
+    memory: float | None = None  #: GiB for a volume, its result and the network; by default what is free, within reason
+    retry: bool = False  #: scans that failed are tried again
+    workers: int = 1  #: processes, for machines with more cores or GPUs than one network keeps busy (`batch.workers`)
+
+    def is_dicom(self, case: Case) -> bool:
+        """Return whether the restored scan is written as a DICOM series."""
+        return self.format == "dicom" or (self.format == "same" and case.kind == "dicom")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one case: files written, or an error in one line, or neither where it was done before or elsewhere."""
+
+    case: Case
+    files: tuple[Path, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
+    """Return the files that a case is written to; "" is the restored scan itself (of DICOM, a folder), "json" its sidecar."""
+    name = stem(bundle, case, options)
+    files = {"": options.output / (name if options.is_dicom(case) else f"{name}.nii.gz"), "json": options.output / f"{name}.json"}
+    if options.uncertainty:
+        files["uncertainty"] = options.output / f"{name}_uncertainty.nii.gz"
+    return files
+
+
+def stem(bundle: Bundle, case: Case, options: Options) -> str:
+    """Return the name of a case's result, by which the ledger knows it."""
+    return f"{_pseudonym(case) if options.deidentify else case.name}_{bundle.root.name}"
+
+
+@cache
+def _pseudonym(case: Case) -> str:
+    """Return a name that stays the same from run to run, and cannot be guessed from a patient's: it takes the content too."""
+    try:
+        content = case.files[0].read_bytes()
+    except OSError:
+        content = b""  # which reading it will tell
+    return f"case-{hashlib.sha256(case.name.encode() + content).hexdigest()[:10]}"
+
+
+def write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: Options, seconds: float) -> dict[str, Path]:
+    """Write what a bundle made of a scan, each file whole or not at all, the sidecar last; return the files by name.
+
+    Raises `ScanError` where one cannot be written.
+    """
+    files, images = outputs(bundle, case, options), dict(restored.images)
+    if options.is_dicom(case):
+        _write_series(bundle, files[""], images.pop(""), restored.grid)
+    for key, array in images.items():
+        dtype = np.dtype(np.float32) if key else None
+        write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
+    write_json(files["json"], _sidecar(bundle, scan, restored, files, options, seconds))
+    return files
+
+
+def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -> None:
+    metadata = bundle.metadata
+    made = metadata.get("network_data_format", {}).get("outputs", {}).get("pred", {}).get("modality", "")
+    maker = Maker(bundle.root.name, str(metadata.get("version", "")), str(metadata.get("weights_sha256", "")))
+    synthetic = bool(metadata.get("synthetic"))
+    modality = made if synthetic or not scan.modality else scan.modality
+    what = str(metadata.get("task") or bundle.root.name).split(",")[0]
+    derivation = DERIVATIONS.get(str(metadata.get("derivation")), SMOOTHING)
+    write_dicom(
+        folder, array, scan, description=what, maker=maker, derivation=derivation, synthetic=synthetic, modality=modality
+    )  # fmt: skip
+
+
+def _sidecar(
+    bundle: Bundle, scan: Scan, restored: Restored, files: dict[str, Path], options: Options, seconds: float
+) -> dict[str, Any]:
+    """Return what it takes to know, and to repeat, how a file was made; no path and no header of the input."""
+    return {
+        "derived": True,
+        "synthetic": bool(bundle.metadata.get("synthetic")),
+        "bundle": bundle.root.name,
+        "bundle_version": bundle.metadata.get("version"),
+        "weights_sha256": bundle.metadata.get("weights_sha256"),
+        "input_sha256": None if options.deidentify else scan.sha256,
+        **describe(scan),
+        "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},
+        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, **bundle.settings},
+        "report": restored.report,
+        "device": str(bundle.device),
+        "seconds": round(seconds, 2),
+        "libraries": versions(),
+    }
