@@ -27,7 +27,7 @@ class Sampling:
     percentile: float = 99.5  #: of other scans, the percentile of the voxels above 0 that becomes 1
     planes: tuple[str, ...] = PLANES  #: none for no 2.5D features
     slices: int = 16  #: of each plane, evenly spaced over the middle 70 % of the body
-    crop: int = 64  #: voxels a side of the 8 crops, one in each corner of the cube; 0 for no 3D features
+    crop: int = 64  #: voxels a side of the 8 crops, one in each corner of the cube (`side`: one, the whole); 0 for no 3D features
 
     def __post_init__(self) -> None:
         wrong = [plane for plane in self.planes if plane not in PLANES]
@@ -111,8 +111,8 @@ def slices(volume: np.ndarray, how: Sampling) -> dict[str, np.ndarray]:
 
 
 def crops(volume: np.ndarray, how: Sampling) -> np.ndarray:
-    """Return the crops in the corners of a `cube`: (8, crop, crop, crop)."""
-    starts = (slice(0, how.crop), slice(how.side - how.crop, how.side))
+    """Return the crops in the corners of a `cube`: (8, crop, crop, crop); of a whole cube, the one."""
+    starts = [slice(start, start + how.crop) for start in sorted({0, how.side - how.crop})]
     return np.stack([volume[x, y, z] for x in starts for y in starts for z in starts])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class FeatureNet(nn.Module):
         self.dimensions = dimensions
         conv = nn.Conv2d if dimensions == 2 else nn.Conv3d
         self.stem = conv(2**dimensions, widths[0], 3, padding=1)
-        pairs = list(zip(widths, widths[1:]))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(conv(a, b, 3, stride=2, padding=1) for a, b in pairs)
         self.first = nn.ModuleList(conv(b, b, 3, padding=1) for _, b in pairs)
         self.second = nn.ModuleList(conv(b, b, 3, padding=1) for _, b in pairs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.random import RandomState
 from scipy.fft import fftn, ifftn
@@ -33,7 +35,7 @@ def motion(image: np.ndarray, voxels: float, rng: RandomState) -> np.ndarray:
     waves = np.meshgrid(*frequencies, indexing="ij", sparse=True)
     times = np.sort(rng.randint(1, length, size=rng.randint(2, 6)))
     edges = [0, *times, length]
-    for start, stop in zip(edges, edges[1:]):
+    for start, stop in pairwise(edges):
         shift = voxels * rng.standard_normal(3)
         if start <= length // 2 < stop:
             continue

@@ -18,6 +18,7 @@ import argparse
 import csv
 import hashlib
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -298,7 +299,7 @@ def train(cache: Path, dimensions: int, minutes: float, size: int, rate: float =
     while (now := time.monotonic() - started) < 60 * minutes:
         progress = now / 60 / minutes
         for group in optimizer.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 50) * (0.5 * (1 + np.cos(np.pi * progress)) * 0.98 + 0.02)
+            group["lr"] = rate * min(1.0, (step + 1) / 50) * (0.5 * (1 + math.cos(math.pi * progress)) * 0.98 + 0.02)
         losses = heads.losses(net, *batches.batch(size))
         optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()  # type: ignore[union-attr]
@@ -328,6 +329,24 @@ def _save(path: Path, both: nn.Module, optimizer: torch.optim.Optimizer, average
     partial.rename(path)
 
 
+def ship(cache: Path, output: Path) -> None:
+    """Write the averaged weights of both networks in half precision, and the JSON that makes them."""
+    held, networks = {}, {}
+    for view, dimensions in (("planes", 2), ("volume", 3)):
+        state = torch.load(cache / f"state_{dimensions}.pt", weights_only=True)
+        held[view] = {name: value.half().contiguous() for name, value in state["average"].items()}
+        networks[view] = {
+            "_target_": "medgen.networks.feature_net.FeatureNet", "dimensions": dimensions, "widths": WIDTHS[dimensions],
+            "features": FEATURES[dimensions], "classes": len(CONTRASTS) * LEVELS,
+        }  # fmt: skip
+        print(f"{view}: step {state['step']}, {state['done'] / 60:.1f} minutes")
+    torch.save(held, output / "medgen-v1.pt")
+    sha256 = hashlib.sha256((output / "medgen-v1.pt").read_bytes()).hexdigest()
+    told = {"score": "FD-medgen-v1", "weights": "medgen-v1.pt", "sha256": sha256, "networks": networks, "sampling": Sampling().told()}
+    (output / "medgen-v1.json").write_text(json.dumps(told, indent=2) + "\n")
+    print(sha256)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=("prepare", "train", "ship"))
@@ -343,6 +362,8 @@ def main() -> None:
         prepare(options.data, options.cache, options.count)
     elif options.step == "train":
         train(options.cache, options.dimensions, options.minutes, options.batch)
+    else:
+        ship(options.cache, options.output)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from scipy.linalg import sqrtm
 from medgen.evaluation.distribution import (
     class_score,
     density_coverage,
+    deviations,
     enough,
     extrapolated_frechet,
     frechet_distance,
@@ -133,25 +134,35 @@ def test_the_class_score() -> None:
         class_score(np.ones((2, 3)))
 
 
-def test_the_interval_holds_the_value_and_narrows_with_subjects() -> None:
-    def width(n: int) -> float:
-        a, b = normal(n, 3, 0), normal(n, 3, 1, 1.0)
-        low, high = interval(frechet_distance, a, b)
-        assert low is not None and high is not None and low < frechet_distance(a, b) < high
-        return high - low
+def test_deviations_have_the_spread_of_a_mean() -> None:
+    a, b = normal(40, 1, 0), normal(50, 1, 1)
+    found = deviations(lambda x, y: float(x.mean() - y.mean()), a, b, resamples=2000)
+    assert found is not None and found.mean() == pytest.approx(0, abs=1e-12)
+    assert found.std() == pytest.approx(np.sqrt(a.var(ddof=1) / 40 + b.var(ddof=1) / 50), rel=0.06)
+    odd = deviations(lambda x, y: float(x.mean() - y.mean()), a[:9], b[:9], resamples=2000)
+    assert odd is not None and odd.std() == pytest.approx(np.sqrt(a[:9].var(ddof=1) / 9 + b[:9].var(ddof=1) / 9), rel=0.08)
 
-    assert width(200) < 0.6 * width(20)
-    names = ["a", "a", "b", "b"]
-    assert interval(frechet_distance, normal(4, 2, 0), normal(4, 2, 1), (names, names)) == (None, None)
+
+def test_deviations_draw_whole_groups_the_same_for_all_features() -> None:
+    names = ["a", "a", "b", "b", "c", "c", "d", "d"]
+    twins = np.repeat(np.arange(4.0), 2)[:, None]
+    found = deviations(lambda x, y: float(x.mean()), twins, twins, (names, names))
+    again = deviations(lambda x, y: float(x.mean()), 3 * twins, twins, (names, names))
+    assert found is not None and again is not None
+    np.testing.assert_allclose(again, 3 * found)
+    assert len(set(np.round(found, 9))) <= 6  # as many as there are pairs of subjects
+    assert deviations(frechet_distance, twins, twins, (["a"] * 8, names)) is None
 
 
 def test_the_interval_covers_the_truth() -> None:
     truth, hits = 4 * 0.5**2, 0
     for seed in range(30):
         a, b = normal(150, 4, 2 * seed), normal(150, 4, 2 * seed + 1, 0.5)
-        low, high = interval(lambda x, y: frechet_distance(x, y), a, b, resamples=100, seed=seed)
+        low, high = interval(frechet_distance(a, b), deviations(frechet_distance, a, b, seed=seed))
+        assert low is not None and high is not None
         hits += low <= truth + 0.06 <= high  # the raw value's own bias at this size is about 0.06
-    assert hits >= 24
+    assert 25 <= hits
+    assert interval(1.0, None) == (None, None)
 
 
 def test_warnings_for_few_images() -> None:
