@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from medgen.evaluation.distribution import (
+    Statistic,
     class_score,
     density_coverage,
     deviations,
@@ -31,8 +32,10 @@ Row = dict[str, Any]
 
 DEFINITIONS = {
     "frechet": "Fréchet distance of the features (Heusel et al. 2017); its name is in `score`. Biased upwards where n is small",
-    "frechet_extrapolated": "the same for endless samples, by the line over 1 / n (Chong & Forsyth 2020), subjects drawn",
-    "kernel": "unbiased squared MMD with the kernel (x y / d + 1)^3 (KID, Binkowski et al. 2018); negative by chance near 0",
+    "frechet_extrapolated": "the same for endless samples, by the line over 1 / n (Chong & Forsyth 2020), subjects drawn; "
+    "rough for few subjects, and then negative where the truth is small",
+    "kernel": "unbiased squared MMD with the kernel (x y / d + 1)^3 (KID, Binkowski et al. 2018), pairs within a subject left out; "
+    "negative by chance near 0",
     "kernel_gaussian": "the same with a Gaussian kernel as wide as the median distance (Gretton et al. 2012)",
     "precision": "share of generated features among the real ones, k = 3 (Kynkaanniemi et al. 2019)",
     "recall": "share of real features among the generated ones, k = 3",
@@ -43,20 +46,21 @@ DEFINITIONS = {
     "uniformity": "log mean exp(-2 |x - y|^2) of features on the sphere (Wang & Isola 2020): lower is more even",
     "richness": "in how many directions the features vary in effect: effective rank of their covariance (Roy & Vetterli 2007)",
     "ms_ssim": f"mean MS-SSIM of pairs of scans of different subjects (middle slices, or cubes), up to {PAIRS}: lower is more varied",
-    "near_training": "share of generated features nearer to a training feature than 95 % of those are to another subject's",
+    "near_training": "share of generated features no farther from a training feature than the nearest 5 % of those are from another subject's",
     "real": "the same of the real set itself: of one set, its value; of two, the mean over halves of its subjects against each "
     "other (so of half its n), the floor that nothing generated should be expected to beat; none for fewer than 8 subjects",
     "low, high": "95 % bootstrap interval: halves of the subjects, without replacement, scaled (Shao & Wu 1989); none for under 4",
 }
-TWO: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "frechet": frechet_distance,
-    "kernel": kernel_distance,
-    "kernel_gaussian": partial(kernel_distance, kernel="gaussian"),
-    "precision": lambda real, generated: precision_recall(real, generated)[0],
-    "recall": lambda real, generated: precision_recall(real, generated)[1],
-    "density": lambda real, generated: density_coverage(real, generated)[0],
-    "coverage": lambda real, generated: density_coverage(real, generated)[1],
+TWO: dict[str, Statistic] = {
+    "frechet": lambda real, generated, _: frechet_distance(real, generated),
+    "kernel": lambda real, generated, groups: kernel_distance(real, generated, groups=groups),
+    "kernel_gaussian": lambda real, generated, groups: kernel_distance(real, generated, "gaussian", groups),
+    "precision": lambda real, generated, _: precision_recall(real, generated)[0],
+    "recall": lambda real, generated, _: precision_recall(real, generated)[1],
+    "density": lambda real, generated, _: density_coverage(real, generated)[0],
+    "coverage": lambda real, generated, _: density_coverage(real, generated)[1],
 }
+LIMITS = dict.fromkeys(("precision", "recall", "coverage"), (0.0, 1.0)) | dict.fromkeys(("frechet", "density"), (0.0, math.inf))
 ONE: dict[str, Callable[[np.ndarray], float]] = {"vendi": vendi_score, "uniformity": uniformity, "richness": richness}
 
 
@@ -84,24 +88,24 @@ def measure(generated: Described, real: Described, extractor: Extractor, resampl
                 "subjects_real": len(set(real.subjects)), "features": mine.shape[1]}  # fmt: skip
         for name, two in TWO.items():
             try:
-                value = two(theirs, mine)
+                value = two(theirs, mine, groups)
                 spread = deviations(two, theirs, mine, groups, resamples, seed)
             except ValueError:
                 continue  # fewer rows than neighbours are looked for
-            floor = _mean([two(a, b) for a, b, _ in _halves(theirs, groups[0], seed)])
+            floor = _mean([two(a, b, names) for a, b, names in _halves(theirs, groups[0], seed)])
             rows.append({**head, "measure": name, "value": value, "spread": spread, "real": floor})
             if name == "frechet":
                 floor = _mean([extrapolated_frechet(a, b, names, seed) for a, b, names in _halves(theirs, groups[0], seed)])
                 value_ = extrapolated_frechet(theirs, mine, groups, seed)
                 rows.append({**head, "measure": "frechet_extrapolated", "value": value_, "spread": None, "real": floor})
         for name, one in _of_one(extractor, view).items():
-            spread = deviations(lambda _, x, one=one: one(x), theirs, mine, groups, resamples, seed)  # type: ignore[misc]
+            spread = deviations(lambda _, x, __, one=one: one(x), theirs, mine, groups, resamples, seed)  # type: ignore[misc]
             rows.append({**head, "measure": name, "value": one(mine), "spread": spread, "real": one(theirs)})
         alike, alike_real = _alike(generated, view, seed), _alike(real, view, seed)
         rows.append({**head, "measure": "ms_ssim", "value": alike, "spread": None, "real": alike_real})
     rows = _with_mean(rows)
     for row in rows:
-        row["low"], row["high"] = interval(row["value"], row.pop("spread"))
+        row["low"], row["high"] = interval(row["value"], row.pop("spread"), LIMITS.get(row["measure"], (-math.inf, math.inf)))
     return rows
 
 
@@ -116,7 +120,7 @@ def near_training(generated: Described, training: Described) -> tuple[list[Row],
         distances, which, limit = memorised(mine, training.features[view], training.groups(view))
         if limit is None:
             continue
-        near = distances < limit
+        near = distances <= limit
         rows.append({"view": view, "n": len(mine), "features": mine.shape[1], "measure": "near_training",
                      "value": float(near.mean()), "real": 0.05, "low": None, "high": None})  # fmt: skip
         for number in range(len(mine)):

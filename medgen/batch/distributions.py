@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from medgen.batch import tables
@@ -152,7 +153,7 @@ def _print(rows: Sequence[Row], report: Mapping[str, Any], console: Console) -> 
     for name in dict.fromkeys(row["measure"] for row in rows):
         found = {row["view"]: row for row in rows if row["measure"] == name}
         title = report["score"] if name == "frechet" else name.replace("_", " ")
-        table.add_row(title, *(_value(found[view]) if view in found else "" for view in views))
+        table.add_row(escape(title), *(_value(found[view]) if view in found else "" for view in views))
         if any(row["real"] is not None for row in found.values()):
             table.add_row("  real", *(tables.cell(found[view]["real"]) if view in found else "" for view in views), style="dim")
     console.print(table)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Statistic = Callable[[np.ndarray, np.ndarray], float]
+Groups = tuple[Sequence[str], Sequence[str]]  #: of each row of two sets, whose it is
+Statistic = Callable[[np.ndarray, np.ndarray, Groups], float]  #: of two sets of features, and their groups
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -35,7 +36,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def extrapolated_frechet(
-    first: np.ndarray, second: np.ndarray, groups: tuple[Sequence[str], Sequence[str]] | None = None, seed: int = 0, draws: int = 20
+    first: np.ndarray, second: np.ndarray, groups: Groups | None = None, seed: int = 0, draws: int = 20
 ) -> float | None:
     """Return the Fréchet distance for endless samples, by the line through those of random parts of the data over 1 / size
     (Chong & Forsyth 2020); it may fall below 0, where the truth is near it.
@@ -61,15 +62,20 @@ def extrapolated_frechet(
     return float(np.polyfit(inverse, found, 1)[1])
 
 
-def kernel_distance(first: np.ndarray, second: np.ndarray, kernel: str = "polynomial") -> float:
+def kernel_distance(
+    first: np.ndarray, second: np.ndarray, kernel: str = "polynomial", groups: Groups | None = None
+) -> float:
     """Return the unbiased squared maximum mean discrepancy (Gretton et al. 2012); below 0 by chance for equal distributions.
+
+    With groups, pairs within one are left out: slices of a subject are no independent draws, and with them it were biased.
 
     Args:
         first, second: (n, d), n at least 2.
         kernel: "polynomial", (x y / d + 1)^3, the kernel distance KID (Binkowski et al. 2018); or "gaussian",
             exp(-|x - y|^2 / 2 s^2) with s the median distance between the two sets together.
+        groups: of each row of both, whose it is; by default each is on its own.
 
-    Raises ValueError as `check`, and for another kernel.
+    Raises ValueError as `check`, for another kernel, and for a set of one group.
     """
     check(first, second, least=2)
     x, y = first.astype(np.float64), second.astype(np.float64)
@@ -83,8 +89,13 @@ def kernel_distance(first: np.ndarray, second: np.ndarray, kernel: str = "polyno
         xx, yy, xy = k[: len(x), : len(x)], k[len(x) :, len(x) :], k[: len(x), len(x) :]
     else:
         raise ValueError(f"the kernel must be polynomial or gaussian, not {kernel}")
-    within = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy)]
-    return float(sum(within) - 2 * xy.mean())
+    within = 0.0
+    for k, names in zip((xx, yy), groups or (range(len(x)), range(len(y)))):
+        apart = np.asarray(names)[:, None] != np.asarray(names)[None]
+        if not apart.any():
+            raise ValueError("all images are of one subject; at least two are needed")
+        within += float(k[apart].mean())
+    return within - 2 * float(xy.mean())
 
 
 def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> tuple[float, float]:
@@ -128,10 +139,10 @@ def class_score(probabilities: np.ndarray) -> float:
 
 
 def deviations(
-    statistic: Statistic, first: np.ndarray, second: np.ndarray, groups: tuple[Sequence[str], Sequence[str]] | None = None,
+    statistic: Statistic, first: np.ndarray, second: np.ndarray, groups: Groups | None = None,
     resamples: int = 100, seed: int = 0,
 ) -> np.ndarray | None:  # fmt: skip
-    """Return how `statistic(first, second)` varies with the subjects that happen to be in the sets: deviations from its mean.
+    """Return how `statistic(first, second, groups)` varies with the subjects that happen to be in the sets: deviations from its mean.
 
     A bootstrap by halves: of each set, half the groups (subjects) are drawn without replacement, and the deviations scaled
     to the spread that drawing all of them with replacement has (Shao & Wu 1989). No row occurs twice, which would make
@@ -143,20 +154,21 @@ def deviations(
         return None
     rng = np.random.default_rng(seed)
     found = np.empty(resamples)
+    names = [np.asarray(of) for of in groups or (range(len(first)), range(len(second)))]
     for number in range(resamples):
-        parts = [rows[_rows(one, rng.permutation(len(one))[: len(one) // 2])] for rows, one in zip((first, second), members)]
-        found[number] = statistic(*parts)
+        a, b = (_rows(one, rng.permutation(len(one))[: len(one) // 2]) for one in members)
+        found[number] = statistic(first[a], second[b], (names[0][a], names[1][b]))
     drawn = [(len(one) // 2) / len(one) for one in members]
     return (found - found.mean()) * math.sqrt(np.mean([share / (1 - share) for share in drawn]))
 
 
 def interval(
-    value: float | None, deviations: np.ndarray | None, confidence: float = 0.95
+    value: float | None, deviations: np.ndarray | None, limits: tuple[float, float] = (-math.inf, math.inf), confidence: float = 0.95
 ) -> tuple[float | None, float | None]:
-    """Return the bootstrap interval around a value; (None, None) without deviations, or without a value."""
+    """Return the bootstrap interval around a value, cut off where its `limits` are; (None, None) without deviations or value."""
     if value is None or deviations is None:
         return None, None
-    low, high = value + np.quantile(deviations, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.clip(value + np.quantile(deviations, [(1 - confidence) / 2, (1 + confidence) / 2]), *limits)
     return float(low), float(high)
 
 

@@ -85,8 +85,8 @@ def memorised(
 ) -> tuple[np.ndarray, np.ndarray, float | None]:
     """Return how near each generated row is to the training set, which of its rows that is, and what is suspiciously near.
 
-    What is suspicious is nearer than all but 5 % of the training rows are to the nearest row of another group: nearer than
-    different people are to each other. None where the training set is of one group only.
+    Suspicious is what is no farther than the nearest 5 % of the training rows are from the nearest row of another group: as near
+    as different people hardly are. None where the training set is of one group only.
 
     Args:
         generated, training: (n, d).

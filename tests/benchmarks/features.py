@@ -31,7 +31,7 @@ from medgen.evaluation.statistics import summarise
 from medgen.scans import find, read
 from medgen.transforms.degrade import rician_noise, smooth_field
 from tests.benchmarks.corrupt import blur, lesions, motion, shuffle
-from tests.benchmarks.train_features import MUSE, coarse, cube_of
+from tests.benchmarks.feature_volumes import MUSE, coarse, cube_of
 
 LEVELS = {
     "noise (% of bright)": (0, 2, 5, 10, 20),
@@ -163,22 +163,22 @@ def main() -> None:
         else:
             features = extractor.features(volume, how)
         found.setdefault((kind, level), {})[name] = features
-    report(found, extractor, options.output)
+    report(found, extractor.label, options.output)
 
 
-def report(found: dict[tuple[str, float], dict[str, Features]], extractor: Extractor, output: Path | None) -> None:
+def report(found: dict[tuple[str, float], dict[str, Features]], score: str, output: Path | None) -> None:
     """Print a table for each measure: mean over subjects with its interval, and in how many subjects each level is higher."""
     rows = []
     names = list(next(iter(found.values())))
     some = next(iter(found.values()))[names[0]]
-    print(f"{extractor.label}: {len(names)} subjects, each against the {len(names) - 1} others; a head is "
+    print(f"{score}: {len(names)} subjects, each against the {len(names) - 1} others; a head is "
           + ", ".join(f"{len(rows_)} x {rows_.shape[1]} ({view})" for view, rows_ in some.items()))  # fmt: skip
     for title, measure in (("Fréchet distance", frechet_distance), ("kernel distance", kernel_distance)):
         print(f"\n{title}\n\n| damage | | floor | | | | | rises |\n|---|---|---|---|---|---|---|---|")
         for kind, levels in LEVELS.items():
             values = {level: [distance([found[kind, 0][other] for other in names if other != name], found[kind, level][name], measure)
                               for name in names] for level in levels}  # fmt: skip
-            for view in values[levels[0]]:
+            for view in values[levels[0]][0]:
                 cells, means = [], []
                 for level in levels:
                     summary = summarise([value[view] for value in values[level]])

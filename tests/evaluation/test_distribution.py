@@ -106,6 +106,20 @@ def test_the_kernel_distance_of_two_and_two_by_hand() -> None:
         kernel_distance(a, b, "linear")
 
 
+def test_the_kernel_distance_of_slices_is_unbiased_with_their_subjects() -> None:
+    names = np.repeat(["a", "b", "c", "d", "e", "f"], 4).tolist()
+    plain, grouped = [], []
+    for seed in range(200):  # four places in each subject, the same in both sets
+        rng = np.random.default_rng(seed)
+        a, b = (np.tile(3 * np.eye(4), (6, 1)) + np.repeat(rng.standard_normal((6, 4)), 4, axis=0) for _ in range(2))
+        plain.append(kernel_distance(a, b, "gaussian"))
+        grouped.append(kernel_distance(a, b, "gaussian", (names, names)))
+    error = np.std(grouped) / np.sqrt(len(grouped))
+    assert abs(np.mean(grouped)) < 3 * error < abs(np.mean(plain))
+    with pytest.raises(ValueError, match="of one subject"):
+        kernel_distance(a, b, groups=(["a"] * 24, names))
+
+
 def test_precision_and_recall_where_they_are_known() -> None:
     a = normal(60, 3, 0)
     assert precision_recall(a, a) == (1.0, 1.0)
@@ -134,35 +148,40 @@ def test_the_class_score() -> None:
         class_score(np.ones((2, 3)))
 
 
+def apart(a: np.ndarray, b: np.ndarray, groups: object) -> float:
+    return frechet_distance(a, b)
+
+
 def test_deviations_have_the_spread_of_a_mean() -> None:
     a, b = normal(40, 1, 0), normal(50, 1, 1)
-    found = deviations(lambda x, y: float(x.mean() - y.mean()), a, b, resamples=2000)
+    found = deviations(lambda x, y, _: float(x.mean() - y.mean()), a, b, resamples=2000)
     assert found is not None and found.mean() == pytest.approx(0, abs=1e-12)
     assert found.std() == pytest.approx(np.sqrt(a.var(ddof=1) / 40 + b.var(ddof=1) / 50), rel=0.06)
-    odd = deviations(lambda x, y: float(x.mean() - y.mean()), a[:9], b[:9], resamples=2000)
+    odd = deviations(lambda x, y, _: float(x.mean() - y.mean()), a[:9], b[:9], resamples=2000)
     assert odd is not None and odd.std() == pytest.approx(np.sqrt(a[:9].var(ddof=1) / 9 + b[:9].var(ddof=1) / 9), rel=0.08)
 
 
 def test_deviations_draw_whole_groups_the_same_for_all_features() -> None:
     names = ["a", "a", "b", "b", "c", "c", "d", "d"]
     twins = np.repeat(np.arange(4.0), 2)[:, None]
-    found = deviations(lambda x, y: float(x.mean()), twins, twins, (names, names))
-    again = deviations(lambda x, y: float(x.mean()), 3 * twins, twins, (names, names))
+    found = deviations(lambda x, y, _: float(x.mean()), twins, twins, (names, names))
+    again = deviations(lambda x, y, _: float(x.mean()), 3 * twins, twins, (names, names))
     assert found is not None and again is not None
     np.testing.assert_allclose(again, 3 * found)
     assert len(set(np.round(found, 9))) <= 6  # as many as there are pairs of subjects
-    assert deviations(frechet_distance, twins, twins, (["a"] * 8, names)) is None
+    assert deviations(apart, twins, twins, (["a"] * 8, names)) is None
 
 
 def test_the_interval_covers_the_truth() -> None:
     truth, hits = 4 * 0.5**2, 0
     for seed in range(30):
         a, b = normal(150, 4, 2 * seed), normal(150, 4, 2 * seed + 1, 0.5)
-        low, high = interval(frechet_distance(a, b), deviations(frechet_distance, a, b, seed=seed))
+        low, high = interval(frechet_distance(a, b), deviations(apart, a, b, seed=seed))
         assert low is not None and high is not None
         hits += low <= truth + 0.06 <= high  # the raw value's own bias at this size is about 0.06
     assert 25 <= hits
     assert interval(1.0, None) == (None, None)
+    assert interval(0.1, np.array([-0.5, 0.0, 0.5]), (0.0, 1.0))[0] == 0.0
 
 
 def test_warnings_for_few_images() -> None:

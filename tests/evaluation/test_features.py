@@ -89,18 +89,18 @@ def spread(state: dict[str, torch.Tensor], seed: int = 0) -> dict[str, torch.Ten
     return {name: value for name, value in found.items() if not name.endswith("num_batches_tracked")}
 
 
-def resnet_layout(keras: bool) -> dict[str, tuple[int, ...]]:
+def resnet_layout(keras: bool, dimensions: int = 2, inputs: int = 3) -> dict[str, tuple[int, ...]]:
     """Return the names and shapes of ResNet-50 without its last layer, as torchvision numbers and names them."""
     norm = ("weight", "bias", "running_mean", "running_var")
     shapes: dict[str, tuple[int, ...]] = {}
 
     def conv(name: str, bn: str, out: int, channels: int, side: int) -> None:
-        shapes[f"{name}.weight"] = (out, channels, side, side)
+        shapes[f"{name}.weight"] = (out, channels, *(side,) * dimensions)
         if keras:
             shapes[f"{name}.bias"] = (out,)
         shapes.update({f"{bn}.{part}": (out,) for part in norm})
 
-    conv("conv1", "bn1", 64, 3, 7)
+    conv("conv1", "bn1", 64, inputs, 7)
     channels = 64
     for number, (width, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3)), 1):
         for block in range(blocks):
@@ -133,12 +133,12 @@ def test_radimagenet_from_both_published_layouts(tmp_path: Path) -> None:
 
 
 def test_medicalnet_from_its_published_layout(tmp_path: Path) -> None:
-    own = MedicalNetResNet50().network.state_dict()
-    assert sum(value.numel() for name, value in own.items() if "running" not in name and "num_" not in name) == 46_159_168
-    assert {"conv1.weight", "layer1.0.downsample.0.weight", "layer4.2.bn3.running_var"} <= set(own)
-    assert own["conv1.weight"].shape == (64, 1, 7, 7, 7) and "layer1.0.downsample.0.bias" not in own
-    torch.save({"state_dict": {f"module.{name}": value for name, value in spread(own).items()}}, tmp_path / "resnet_50.pth")
+    state = spread({name: torch.empty(shape) for name, shape in resnet_layout(False, 3, 1).items()})
+    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, tmp_path / "resnet_50.pth")
     extractor = Extractor("medicalnet-resnet50", tmp_path / "resnet_50.pth")
+    network = extractor.networks["volume"]
+    assert isinstance(network, MedicalNetResNet50)
+    torch.testing.assert_close(network.network.state_dict()["layer3.5.conv2.weight"], state["layer3.5.conv2.weight"])
     assert extractor.sampling().planes == () and extractor.sampling().crop == 112
     image = np.random.default_rng(0).random((1, 32, 32, 32), dtype=np.float32)
     features = extractor.of(image, "volume")
