@@ -23,14 +23,16 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     Raises ValueError as `check`.
     """
     check(first, second, least=2)
-    means, factors, traces = [], [], 0.0
+    means: list[np.ndarray] = []
+    factors: list[np.ndarray] = []
+    traces = 0.0
     for rows in (first, second):
         rows = rows.astype(np.float64)
         mean = rows.mean(0)
         centred = (rows - mean) / math.sqrt(len(rows) - 1)
         traces += float(np.square(centred).sum())
         means.append(mean)
-        factors.append(centred if len(rows) <= rows.shape[1] else np.linalg.qr(centred, mode="r"))
+        factors.append(centred if len(rows) <= rows.shape[1] else np.asarray(np.linalg.qr(centred, mode="r")))
     root = float(np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum())
     return max(float(np.square(means[0] - means[1]).sum()) + traces - 2 * root, 0.0)
 

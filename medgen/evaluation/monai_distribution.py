@@ -55,7 +55,7 @@ class DistributionMetric(CumulativeIterationMetric):
         generated, real = torch.as_tensor(held).numpy(force=True).reshape(len(held), 2, -1).swapaxes(0, 1)
         return torch.tensor(self.measure(real, generated), dtype=torch.float64)
 
-    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
         if y is None:
             raise ValueError("both what was generated and what is real are needed")
         return torch.stack([self._features(y_pred), self._features(y)], dim=1)
@@ -168,5 +168,5 @@ class PairwiseMSSSIM(CumulativeIterationMetric):
         value = diversity.pairwise_ms_ssim(images, pairs=self.pairs, data_range=self.data_range)
         return torch.tensor(float("nan") if value is None else value, dtype=torch.float64)
 
-    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
         return y_pred.detach()[:, 0]

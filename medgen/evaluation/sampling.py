@@ -49,8 +49,9 @@ class Sampling:
         unknown = set(told) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"a sampling has no {', '.join(sorted(unknown))}")
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
         try:
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()})
+            return cls(**values)
         except TypeError as error:
             raise ValueError(f"a value of the sampling has the wrong type ({error})") from None
 
@@ -88,13 +89,13 @@ def extent(grid: np.ndarray) -> list[tuple[int, int]]:
     smooth = gaussian_filter(grid, 3.0, truncate=2.0)
     low, high = np.percentile(smooth, (2, 98))
     inside = smooth > low + (high - low) / 4
-    found = []
+    found: list[tuple[int, int]] = []
     for axis, length in enumerate(grid.shape):
         along = np.cumsum(inside.sum(axis=tuple(other for other in range(grid.ndim) if other != axis)))
         if along[-1] == 0:
             found.append((0, length - 1))
         else:
-            found.append(tuple(int(np.searchsorted(along, along[-1] * share)) for share in (0.01, 0.99)))
+            found.append((int(np.searchsorted(along, along[-1] * 0.01)), int(np.searchsorted(along, along[-1] * 0.99))))
     return found
 
 

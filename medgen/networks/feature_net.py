@@ -43,7 +43,7 @@ class FeatureNet(nn.Module):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         with torch.no_grad():
             for module in self.second:
-                module.weight.mul_(0.3)
+                module.weight.mul_(0.3)  # type: ignore[operator]
 
     def stages(self, x: Tensor) -> list[Tensor]:
         """Return the maps of the four stages, the finest first."""

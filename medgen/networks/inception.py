@@ -20,7 +20,7 @@ class Convolution(nn.Module):
     def __init__(self, channels: int, out: int, kernel: Kernel, stride: int = 1, same: bool = True) -> None:
         super().__init__()
         sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-        padding = tuple(side // 2 for side in sides) if same else 0
+        padding = (sides[0] // 2, sides[1] // 2) if same else (0, 0)
         self.conv = nn.Conv2d(channels, out, sides, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(out, eps=0.001)
 
