@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -167,30 +166,34 @@ def main() -> None:
 
 
 def report(found: dict[tuple[str, float], dict[str, Features]], score: str, output: Path | None) -> None:
-    """Print a table for each measure: mean over subjects with its interval, and in how many subjects each level is higher."""
+    """Print a table for each measure: means over subjects with intervals, the paired rise from the floor to the highest level, and
+    in how many subjects each level is above the one before."""
     rows = []
     names = list(next(iter(found.values())))
     some = next(iter(found.values()))[names[0]]
     print(f"{score}: {len(names)} subjects, each against the {len(names) - 1} others; a head is "
           + ", ".join(f"{len(rows_)} x {rows_.shape[1]} ({view})" for view, rows_ in some.items()))  # fmt: skip
     for title, measure in (("Fréchet distance", frechet_distance), ("kernel distance", kernel_distance)):
-        print(f"\n{title}\n\n| damage | | floor | | | | | rises |\n|---|---|---|---|---|---|---|---|")
+        print(f"\n{title}\n\n| damage | | floor | | | | | highest - floor | rises, in subjects |\n|---|---|---|---|---|---|---|---|---|")
         for kind, levels in LEVELS.items():
             values = {level: [distance([found[kind, 0][other] for other in names if other != name], found[kind, level][name], measure)
                               for name in names] for level in levels}  # fmt: skip
             for view in values[levels[0]][0]:
-                cells, means = [], []
-                for level in levels:
-                    summary = summarise([value[view] for value in values[level]])
-                    means.append(summary["mean"])
-                    cells.append(f"{level:g}: {summary['mean']:.3g} [{summary['low']:.3g}, {summary['high']:.3g}]")
-                    rows.append({"measure": title, "damage": kind, "view": view, "level": level, **summary})
                 table = np.array([[value[view] for value in values[level]] for level in levels])
+                summaries = [summarise(list(row)) for row in table]
+                cells = [f"{level:g}: {_told(summary)}" for level, summary in zip(levels, summaries)]
+                above = summarise(list(table[-1] - table[0]))
+                means = table.mean(1)
+                rises = "yes" if (np.diff(means) > 0).all() else "**no**"
                 each = int((np.diff(table, axis=0) > 0).all(0).sum())
-                rises = "yes" if all(b > a for a, b in pairwise(means)) else "**no**"
-                print(f"| {kind} | {view} | {' | '.join(cells)} | {rises}, in {each} of {len(names)} subjects |", flush=True)
+                print(f"| {kind} | {view} | {' | '.join(cells)} | {_told(above)} | {rises}, in {each} of {len(names)} |", flush=True)
+                rows.append({"measure": title, "damage": kind, "view": view, "levels": levels, "subjects": names, "values": table.tolist()})
     if output:
         output.write_text(json.dumps(rows, indent=1))
+
+
+def _told(summary: dict[str, Any]) -> str:
+    return f"{summary['mean']:.3g} [{summary['low']:.3g}, {summary['high']:.3g}]"
 
 
 if __name__ == "__main__":

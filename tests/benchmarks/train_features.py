@@ -1,7 +1,7 @@
 """Train the extractor that `medgen distributions` ships, on a CPU, from scans and label maps:
 
-    python -m tests.benchmarks.train_features prepare --data TRAIN --cache DIR --count 800
-    python -m tests.benchmarks.train_features train --cache DIR --dimensions 2 --minutes 20
+    python -m tests.benchmarks.train_features prepare --data TRAIN --cache DIR --count 338
+    python -m tests.benchmarks.train_features train --cache DIR --dimensions 2 --minutes 60 --batch 32
     python -m tests.benchmarks.train_features ship --cache DIR -o medgen/evaluation/extractors
 
 `prepare` fills DIR with volumes at 2 mm: real T1 heads with their labels, heads painted from label maps with random contrast,
@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=800)
     parser.add_argument("--dimensions", type=int, choices=(2, 3), default=2)
     parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     if options.step == "prepare":
