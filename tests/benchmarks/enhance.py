@@ -26,6 +26,7 @@ from scipy.ndimage import map_coordinates
 
 from medgen.batch.apply import apply
 from medgen.bundles import Bundle, open_bundle
+from medgen.evaluation.distribution import frechet_distance
 from medgen.evaluation.image_quality import psnr, ssim
 from medgen.evaluation.statistics import summarise
 from medgen.scans import Scan, ScanError, find, read
@@ -119,16 +120,8 @@ class Patches:
         truth = np.concatenate(self.found["truth"])
         centre, scale = truth.mean(0), truth.std(0) + 1e-6
         axes = np.linalg.svd((truth - centre) / scale, full_matrices=False)[2][:dimensions]
-        moments = {}
-        for name, rows in self.found.items():
-            x = ((np.concatenate(rows) - centre) / scale) @ axes.T
-            moments[name] = x.mean(0), np.cov(x.T)
-        mean, covariance = moments["truth"]
-        result = {}
-        for name, (m, c) in moments.items():
-            root = np.sqrt(np.maximum(np.linalg.eigvals(c @ covariance).real, 0)).sum()  # trace of the product's square root
-            result[name] = float(((m - mean) ** 2).sum() + np.trace(c) + np.trace(covariance) - 2 * root)
-        return result
+        seen = {name: ((np.concatenate(rows) - centre) / scale) @ axes.T for name, rows in self.found.items()}
+        return {name: frechet_distance(seen["truth"], rows) for name, rows in seen.items()}
 
 
 def main() -> None:
