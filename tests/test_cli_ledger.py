@@ -10,17 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from medgen.cli import app
 from tests.batch.killing import tallied, tally
 from tests.batch.tiny import ball, kill_once_there, quick_bundle, save, scans
-
-
-def call(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.stdout, result.stderr
+from tests.test_cli import call
 
 
 @pytest.fixture

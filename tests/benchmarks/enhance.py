@@ -3,7 +3,8 @@
     python -m tests.benchmarks.enhance --data DIR [--bundle mr_enhance_gan] [--factors 2 3 4] [--noise 0] [-o results.json]
 
 DIR holds scans that nothing was trained on (brain_t1/, brain_multicontrast/, mr_other/; for a CT bundle ct/ and dicom/).
-Of each head the middle is taken (--box), and acquired in slices so many times thicker than its finest axis (Gaussian profile for MR, box for CT; --noise adds
+Of each scan the middle is taken (--box), and acquired in slices so many times thicker than its finest axis (Gaussian profile for MR, box for
+CT, whose slices are taken to be as fine as the plane; --noise adds
 Gaussian noise of that per cent), brought back by linear and by cubic B-spline interpolation, by kriging (the bundle's own
 start) and by the bundle at several strengths. PSNR and SSIM inside the body; data range: the robust maximum for MR, 2000 HU
 for CT. For CT, the mean HU of air, fat, soft tissue and bone, before and after. Last, a Frechet distance to the true fine scans:
@@ -57,7 +58,7 @@ def acquire(case: dict[str, Any], factor: int, profile: str, noise: float) -> tu
     """Return truth, mask and slices with the slice axis last, and the slices' voxel size; None where another axis is coarser."""
     mm = list(case["mm"])
     axis = 2 - int(np.argmin(mm[::-1]))
-    if factor * mm[axis] < max(mm) * 0.999:
+    if case["group"] != "CT" and factor * mm[axis] < max(mm) * 0.999:  # few CTs have slices that thin
         return None
     truth, mask = (np.moveaxis(case[key], axis, -1) for key in ("image", "mask"))
     count = truth.shape[-1] // factor
@@ -131,7 +132,7 @@ def main() -> None:
     parser.add_argument("--factors", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--strengths", type=float, nargs="+", default=[0, 1])
     parser.add_argument("--noise", type=float, default=0.0, help="per cent of the robust maximum, or of 2000 HU")
-    parser.add_argument("--box", type=int, nargs=3, default=[112, 112, 96], help="voxels in the middle of each head (MR)")
+    parser.add_argument("--box", type=int, nargs=3, default=[112, 112, 96], help="voxels in the middle of each scan")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--failure", type=Path, help="draw the failure case here")
     parser.add_argument("-o", "--output", type=Path)
@@ -145,6 +146,9 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     patches, worst = Patches(), Worst()
     for case in (load_ct(options.data) if is_ct else load(options.data, tuple(options.box)))[: options.limit]:
+        if is_ct:
+            middle = tuple(slice(max(n // 2 - b // 2, 0), n // 2 + b // 2) for n, b in zip(case["image"].shape, options.box))
+            case |= {key: case[key][middle] for key in ("image", "mask")}
         for factor in options.factors:
             made = acquire(case, factor, profile, options.noise / 100 * span)
             if made is None:
