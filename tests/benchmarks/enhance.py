@@ -172,7 +172,9 @@ def main() -> None:
             rows.append(row)
             gain = row[next(iter(bundles))]["psnr"] - row["cubic"]["psnr"]
             images = {title: images[title] for title in ("truth", "cubic", "kriging", "medgen")}
-            worst.offer(gain, f"{case['name']}, factor {factor}", images, np.diag([*mm[:2], mm[2] / factor, 1.0]),
+            fine = 2 - int(np.argmin(case["mm"][::-1]))  # as in `acquire`
+            true_mm = [*(size for axis, size in enumerate(case["mm"]) if axis != fine), case["mm"][fine]]
+            worst.offer(gain, f"{case['name']}, factor {factor}", images, np.diag([*true_mm, 1.0]),
                         (-160, 240) if is_ct else (0, 1))  # fmt: skip
             print(case["name"][:28].ljust(28), factor, *(f"{k} {v['psnr']:.2f}/{v['ssim']:.3f}" for k, v in row.items() if isinstance(v, dict)), flush=True)
     report(rows, is_ct)
