@@ -93,7 +93,7 @@ class FillHolesd(MapTransform):
             report["filled_voxels"] = int(hole.sum())
             report["filled_ml"] = round(float(hole.sum() * np.prod(spacing)) / 1000, 3)
             box = self._box(hole)
-            seen = hole_input(values[box], hole[box], spacing)
+            seen = hole_input(values[box], hole[box])
             if self.fill:
                 noise = np.random.RandomState(self.fill).standard_normal(seen[:1].shape).astype(np.float32)
                 seen = np.concatenate([seen, noise])

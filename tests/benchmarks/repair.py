@@ -151,7 +151,7 @@ def compare(cases: Iterator[dict[str, Any]], medgen: Medgen, seed: int, skip_lar
             filled = {
                 "linear": linear(small, gap, axis),
                 "biharmonic": inpaint_biharmonic(small, gap),
-                "smooth fill": smooth_fill(emptied / span, hole, case["spacing"])[where],
+                "smooth fill": smooth_fill(emptied / span, hole)[where],
             }
             started = time.perf_counter()
             mine = medgen(emptied, case["affine"], hole)
