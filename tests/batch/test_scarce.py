@@ -54,7 +54,7 @@ def fill_and_go_on(bundle: Bundle, cases: list[Case], disk: Path, undisturbed: P
 def test_a_full_disk_stops_the_run_and_halves_nothing(bundle: Bundle, tmp_path: Path) -> None:
     cases = find(scans(tmp_path / "in", 4)).cases
     assert all(result.files for result in run(bundle, cases, Options(tmp_path / "undisturbed")))
-    on_small_disk(tmp_path / "disk", 8, fill_and_go_on, bundle, cases, tmp_path / "disk", tmp_path / "undisturbed", [0, 9000, 30000])
+    on_small_disk(tmp_path / "disk", 8, fill_and_go_on, bundle, cases, tmp_path / "disk", tmp_path / "undisturbed", [0, 4000, 9000])
 
 
 def greedy() -> torch.nn.Module:

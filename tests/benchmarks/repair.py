@@ -35,6 +35,7 @@ from medgen.scans import find, read
 from medgen.transforms.fill import smooth_fill
 from medgen.transforms.holes import blob, slab
 from medgen.transforms.spoil import FAULTS, spoil
+from tests.benchmarks import numbers
 from tests.benchmarks.worst import Worst
 
 SLICES, DIAMETERS = (1, 2, 3, 5), (8, 16, 24, 40)
@@ -176,9 +177,9 @@ def compare(cases: Iterator[dict[str, Any]], medgen: Medgen, seed: int, skip_lar
     return rows
 
 
-def report(rows: list[dict[str, Any]]) -> None:
-    """Print the table as Markdown; the gain is over the better of linear and biharmonic, as bootstrapped over subjects."""
-    print("\n| hole | n | linear | biharmonic | smooth fill | medgen | gain, dB |\n" + "|---" * 7 + "|")
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the table as Markdown; the gain is over the better of linear and biharmonic, as bootstrapped over subjects."""
+    lines = ["| hole | n | linear | biharmonic | smooth fill | medgen | gain, dB |", "|---" * 7 + "|"]
     for kind in [f"{n} slices" for n in SLICES] + [f"{d} mm" for d in DIAMETERS]:
         mine = [r for r in rows if r["hole"] == kind]
         if not mine:
@@ -190,7 +191,13 @@ def report(rows: list[dict[str, Any]]) -> None:
         s = summarise(by_subject)
         between = "" if s["low"] is None else f" [{s['low']:.2f}, {s['high']:.2f}]"
         means = " | ".join(f"{np.mean([r[m] for r in mine]):.2f}" for m in ("linear", "biharmonic", "smooth fill", "medgen"))
-        print(f"| {kind} | {len(mine)} holes, {s['n']} subjects | {means} | {s['mean']:+.2f}{between} over {better} |")
+        lines.append(f"| {kind} | {len(mine)} holes, {s['n']} subjects | {means} | {s['mean']:+.2f}{between} over {better} |")
+    return "\n".join(lines)
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    """Print the table, and how well the spread tells the error."""
+    print("\n" + table(rows))
     for kind in SPREAD:
         told = [r for r in rows if r["hole"] == kind]
         if told:
@@ -260,7 +267,7 @@ def main() -> None:
     report(rows)
     worst.write(options.failure)
     if options.output:
-        options.output.write_text(json.dumps(rows, indent=1) + "\n")
+        numbers.write(options.output, "repair", medgen.bundle, rows)
 
 
 if __name__ == "__main__":
