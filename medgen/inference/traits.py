@@ -118,6 +118,7 @@ def reaches_too_far(function: Function, channels: int, device: torch.device) -> 
     return _difference(tile, _outputs(function(image)), 2, REACH, 2 * REACH, CORE) > USABLE
 
 
+@torch.inference_mode()
 def peak_bytes(function: Function, channels: int, device: torch.device, side: int = 64) -> float:
     """Return the bytes that a forward pass holds at its peak beside its input, for each voxel of a channel.
 
