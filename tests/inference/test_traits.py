@@ -83,3 +83,9 @@ def test_a_network_that_takes_no_thin_slab_gets_a_thick_one() -> None:
     assert find_stride(picky, 1, CPU) == (1, 1, 1)
     with pytest.raises(ValueError, match="takes no image of 32 voxels"):
         find_stride(lambda x: x.reshape(3), 1, CPU)
+
+
+def test_memory_is_that_of_inference() -> None:
+    """Of ten layers two results are alive at a time, not the ten that a gradient would need."""
+    layers = torch.nn.Sequential(*(torch.nn.Conv3d(1, 1, 1) for _ in range(10)))
+    assert 8 <= peak_bytes(layers, 1, torch.device("cpu"), side=16) <= 12
