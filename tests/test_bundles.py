@@ -99,9 +99,8 @@ def test_metadata_keeps_the_schema(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@each_bundle
-def test_the_schema_refuses_what_is_wrong(name: str, tmp_path: Path) -> None:
-    metadata = json.loads((REPOSITORY / "bundles" / name / "configs/metadata.json").read_text())
+def test_the_schema_refuses_what_is_wrong(tmp_path: Path) -> None:
+    metadata = json.loads((REPOSITORY / "bundles" / NAMES[0] / "configs/metadata.json").read_text())
     del metadata["network_data_format"]["inputs"]
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
     done = monai("verify_metadata", "--meta_file", "metadata.json", "--filepath", str(SCHEMA), cwd=tmp_path)
