@@ -154,7 +154,8 @@ class HaloInferer(AutocastInferer):
         if self._known is None or self._known[0] is not owner:
             parameter = next(owner.parameters(), None) if isinstance(owner, nn.Module) else None
             device = image.device if parameter is None else parameter.device
-            bf16_is_fast(device)  # whose measurement takes memory that is not the network's
+            if self.bf16 is None:
+                bf16_is_fast(device)  # measured now: it takes memory that is not the network's
             plain, fast = partial(owner, *args, **kwargs), partial(self._fast, partial(owner, *args, **kwargs))
             self._known = (owner, Traits(plain, fast, image.shape[1], device, self.tolerance))
         return self._known[1]

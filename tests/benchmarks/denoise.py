@@ -10,6 +10,7 @@ each head is used, since BM4D takes minutes for a whole one. PSNR and SSIM insid
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -33,6 +34,11 @@ from tests.benchmarks.worst import Worst
 
 CONTRASTS = ("T1POST", "FLAIR", "T2", "T1")
 SIGMAS = (0.35, 0.45, 0.55, 0.65, 0.75, 0.9, 1.1, 1.3, 1.6)  #: the Gaussian filter gets the best of these for each case
+
+
+def subject_of(name: str) -> str:
+    """Return whose a held-out scan is, by its name: cs_patient26 of cs_patient26_T1_MNI."""
+    return re.sub(r"_(T1POST|T1|T2|FLAIR|lesion).*", "", name)
 
 
 def load(folder: Path, box: tuple[int, int, int] | None) -> list[dict[str, Any]]:

@@ -14,9 +14,8 @@ of what the trunk of mr_denoise_vae, which no result was trained against, sees i
 from __future__ import annotations
 
 import argparse
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from medgen.evaluation.statistics import summarise
 from medgen.scans import Scan, ScanError, find, read
 from medgen.transforms.slices import kriging, slice_matrix
 from tests.benchmarks import numbers
-from tests.benchmarks.denoise import load
+from tests.benchmarks.denoise import load, subject_of
 from tests.benchmarks.worst import Worst
 
 TISSUES = {"air": (-1100, -900), "fat": (-130, -60), "soft": (0, 100), "bone": (200, 1500)}  #: HU of the truth
@@ -54,10 +53,15 @@ def load_ct(folder: Path) -> list[dict[str, Any]]:
     return cases
 
 
+def finest(mm: Sequence[float]) -> int:
+    """Return the axis of the least spacing, the last of equals: the one that is acquired in thick slices."""
+    return 2 - int(np.argmin(mm[::-1]))
+
+
 def acquire(case: dict[str, Any], factor: int, profile: str, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[float]] | None:
     """Return truth, mask and slices with the slice axis last, and the slices' voxel size; None where another axis is coarser."""
     mm = list(case["mm"])
-    axis = 2 - int(np.argmin(mm[::-1]))
+    axis = finest(mm)
     if case["group"] != "CT" and factor * mm[axis] < max(mm) * 0.999:  # few CTs have slices that thin
         return None
     truth, mask = (np.moveaxis(case[key], axis, -1) for key in ("image", "mask"))
@@ -156,7 +160,7 @@ def main() -> None:
             truth, mask, thick, mm = made
             patches.add("truth", (truth + 1024) / 2048 if is_ct else truth)
             images = {"truth": truth}
-            row: dict[str, Any] = {"name": case["name"], "subject": re.sub(r"_(T1POST|T1|T2|FLAIR).*", "", case["name"]), "group": case["group"], "factor": factor}
+            row: dict[str, Any] = {"name": case["name"], "subject": subject_of(case["name"]), "group": case["group"], "factor": factor}
             for name, method in methods(bundles, factor, mm, profile).items():
                 started = time.perf_counter()
                 result = method(thick)
@@ -172,7 +176,7 @@ def main() -> None:
             rows.append(row)
             gain = row[next(iter(bundles))]["psnr"] - row["cubic"]["psnr"]
             images = {title: images[title] for title in ("truth", "cubic", "kriging", "medgen")}
-            fine = 2 - int(np.argmin(case["mm"][::-1]))  # as in `acquire`
+            fine = finest(case["mm"])
             true_mm = [*(size for axis, size in enumerate(case["mm"]) if axis != fine), case["mm"][fine]]
             worst.offer(gain, f"{case['name']}, factor {factor}", images, np.diag([*true_mm, 1.0]),
                         (-160, 240) if is_ct else (0, 1))  # fmt: skip

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -36,6 +35,7 @@ from medgen.transforms.fill import smooth_fill
 from medgen.transforms.holes import blob, slab
 from medgen.transforms.spoil import FAULTS, spoil
 from tests.benchmarks import numbers
+from tests.benchmarks.denoise import subject_of
 from tests.benchmarks.worst import Worst
 
 SLICES, DIAMETERS = (1, 2, 3, 5), (8, 16, 24, 40)
@@ -57,9 +57,9 @@ def load(folder: Path, ct: bool) -> Iterator[dict[str, Any]]:
         for axis in range(3):
             body = np.stack([binary_fill_holes(plane) for plane in np.moveaxis(body, axis, 0)], axis)
         lesions = np.zeros(image.shape, dtype=bool)
-        for path in folder.glob(f"brain_multicontrast/{re.sub(r'_(T1POST|T1|T2|FLAIR)_.*', '', case.name)}_lesion*"):
+        for path in folder.glob(f"brain_multicontrast/{subject_of(case.name)}_lesion*"):
             lesions |= np.asarray(read(find([path])[0][0]).image[0]) > 0
-        subject = re.sub(r"_(T1POST|T1|T2|FLAIR|lesion).*", "", case.name)
+        subject = subject_of(case.name)
         yield {"name": case.name, "subject": subject, "image": image, "affine": scan.image.affine, "spacing": scan.spacing,
                "range": span, "body": body, "lesions": lesions}  # fmt: skip
 
