@@ -17,16 +17,17 @@ BUNDLES = sorted(p.name for p in (ROOT / "bundles").iterdir() if p.is_dir() and 
 #: what a room may import besides itself, `medgen` (its version) and `medgen.scans.scan`
 MAY_IMPORT: dict[str, set[str]] = {
     "scans": set(),
-    "transforms": set(),
+    "transforms": {"anatomy"},
     "networks": set(),
     "inference": set(),
     "evaluation": set(),
     "text": set(),
+    "anatomy": set(),
     "training": {"networks", "transforms"},
     "bundles": set(),
-    "batch": {"scans", "bundles", "evaluation"},
+    "batch": {"scans", "bundles", "evaluation", "anatomy", "text"},
     "slicer": {"batch", "bundles", "scans", "evaluation"},
-    "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text"},
+    "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text", "anatomy"},
 }
 
 
