@@ -87,6 +87,8 @@ def apply(
         shifted = np.asarray(denormalise(mean + spread)["pred"][0], dtype=np.float32)
         images["uncertainty"] = shifted - images[""]  # a difference: free of the shift
     likeness, warnings = compare(bundle, scan)
+    if bundle.metadata.get("synthetic"):  # the input was no image
+        scan = replace(scan, units="arbitrary", modality=bundle.modality, dtype=np.dtype(np.int16))
     return Restored(images, _grid(scan, restored["pred"]), {**likeness, **restored.get("report", {})}, warnings)
 
 

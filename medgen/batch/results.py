@@ -88,7 +88,8 @@ def write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: O
         _write_series(bundle, files[""], images.pop(""), restored.grid)
     for key, array in images.items():
         dtype = np.dtype(np.float32) if key else None
-        write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {bundle.root.name} {key or 'derived'}")
+        what = key or ("SYNTHETIC" if bundle.metadata.get("synthetic") else "derived")
+        write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {what} {bundle.root.name}")
     write_json(files["json"], _sidecar(bundle, scan, restored, files, options, seconds))
     return files
 

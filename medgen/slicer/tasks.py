@@ -21,6 +21,7 @@ class Task:
     name: str  #: of bundles' metadata, the "purpose"
     about: str
     mask: str = ""  #: what a mask means to its bundles, where they take one
+    labels: bool = False  #: its input is a label map
 
     @property
     def title(self) -> str:
@@ -38,6 +39,7 @@ RESTORING = (
     Task("enhance", "Make a volume of thick slices fine."),
     Task("repair", "Fill what is missing or spoiled in a volume.",
          mask="where to fill (not 0); without it, spoiled slices are looked for"),
+    Task("synthesise", "Paint a volume from a label map. What comes out is synthetic: no image of a patient.", labels=True),
 )  # fmt: skip
 EVALUATE = Task(
     "evaluate", "Measure the image quality of a volume: against a reference, or without one (noise, sharpness, slices)."
@@ -72,6 +74,7 @@ def _restoring(task: Task, command: Command) -> list[Group]:
     about = "; ".join(f"{name}: {metadata.get('task', '')}" for name, metadata in known.items())
     files = [
         Parameter("bundle", "choice", about, next(iter(known), ""), choices=tuple(known)),
+        Parameter("input", "label", "the label map to paint", index=0, label="Label map") if task.labels else
         Parameter("input", "volume", "the volume to work on", index=0, label="Input volume"),
         Parameter("output", "volume", "the result, on the input's grid and in its units; finer where that is the task", index=1,
                   output=True, label="Output volume"),

@@ -49,18 +49,74 @@ class BalancedLoss:
         output[AdversarialKeys.GENERATOR_LOSS] = self.weight * scale * output[AdversarialKeys.GENERATOR_LOSS]
 
 
+class Conditional:
+    """Let the discriminator see, beside a real or a made image, what the generator was told (the inputs, as more channels)."""
+
+    def attach(self, engine: Engine) -> None:
+        _attach(engine, AdversarialIterationEvents.GENERATOR_FORWARD_COMPLETED, self)
+
+    def __call__(self, engine: Any) -> None:
+        output = engine.state.output
+        for key, image in ((AdversarialKeys.REALS, output[CommonKeys.LABEL]), (AdversarialKeys.FAKES, output[AdversarialKeys.FAKES])):
+            output[key] = torch.cat([image.float(), output[CommonKeys.IMAGE].float()], 1)
+
+
+class FeatureMatching:
+    """Add `weight` times the mean distance of the discriminator's features of real and made images to the generator's loss.
+
+    (pix2pixHD: Wang et al., CVPR 2018.) The discriminator is one of `MultiScale`.
+    """
+
+    def __init__(self, discriminator: MultiScale, weight: float = 10.0) -> None:
+        self.discriminator, self.weight = discriminator, weight
+
+    def attach(self, engine: Engine) -> None:
+        _attach(engine, AdversarialIterationEvents.GENERATOR_LOSS_COMPLETED, self)
+
+    def __call__(self, engine: Any) -> None:
+        output = engine.state.output
+        made = self.discriminator.features
+        with torch.no_grad():
+            engine.d_inferer(output[AdversarialKeys.REALS], self.discriminator)
+        real = self.discriminator.features
+        distances = [(a.float() - b.float()).abs().mean() for a, b in zip(made, real)]
+        output[AdversarialKeys.GENERATOR_LOSS] = output[AdversarialKeys.GENERATOR_LOSS] + self.weight * torch.stack(distances).mean()
+
+
+def _spectral(discriminator: nn.Module) -> nn.Module:
+    """Return the discriminator with its convolutions spectrally normalised (Miyato et al., ICLR 2018)."""
+    for module in discriminator.modules():
+        if isinstance(module, nn.Conv3d):
+            spectral_norm(module)
+    return discriminator
+
+
 class LastMap(nn.Module):
     """A discriminator that returns its map of logits only; MONAI's `PatchDiscriminator` returns all its features.
 
-    Its convolutions are spectrally normalised (Miyato et al., ICLR 2018).
+    Its convolutions are spectrally normalised.
     """
 
     def __init__(self, discriminator: nn.Module) -> None:
         super().__init__()
-        for module in discriminator.modules():
-            if isinstance(module, nn.Conv3d):
-                spectral_norm(module)
-        self.discriminator = discriminator
+        self.discriminator = _spectral(discriminator)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.discriminator(image)[-1]
+
+
+class MultiScale(nn.Module):
+    """A discriminator that returns the maps of logits of MONAI's `MultiScalePatchDiscriminator`, and keeps its last features.
+
+    Its convolutions are spectrally normalised.
+    """
+
+    def __init__(self, discriminator: nn.Module) -> None:
+        super().__init__()
+        self.discriminator = _spectral(discriminator)
+        self.features: list[Tensor] = []
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        logits, features = self.discriminator(image)
+        self.features = [one for scale in features for one in scale]
+        return logits

@@ -1,0 +1,55 @@
+"""Measure the styles of brain_mri_synthesis_spade, what each class looks like in each contrast, and put them into its config:
+
+    python -m tests.benchmarks.brain_styles PAIRS bundles/brain_mri_synthesis_spade/configs/inference.json
+
+PAIRS is what tests.benchmarks.brain_pairs wrote. For each contrast: "mean" of the scans' means, "sd" between scans, and
+"within" a scan, white matter at 0.5. Classes that no scan of a contrast has, such as tumours, take the share of white matter
+that `LESIONS` says; these are judged, not measured.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from medgen.anatomy.classes import NAMES
+from medgen.transforms.style import CONTRASTS, LEVEL
+
+#: Shares of the white matter: lesion, infarct, tumour, oedema.
+LESIONS = {"T1": (0.75, 0.65, 0.7, 0.8), "T1c": (0.75, 0.65, 1.7, 0.8), "T2": (1.9, 2.1, 2.0, 1.9), "FLAIR": (1.6, 1.5, 1.5, 1.6)}
+LEAST = 30  #: voxels of a class in a scan
+
+
+def main() -> None:
+    pairs, config = Path(sys.argv[1]), Path(sys.argv[2])
+    measured: dict[str, dict[int, list[tuple[float, float]]]] = {name: {} for name in CONTRASTS}
+    for path in sorted(pairs.glob("*_classes.nii.gz")):
+        contrast = path.name.split("_")[-2]
+        classes = np.asarray(nib.load(path).dataobj).astype(int)
+        image = np.asarray(nib.load(str(path).replace("_classes", "")).dataobj, np.float32)
+        for number in np.unique(classes)[1:]:
+            values = image[classes == number]
+            if len(values) >= LEAST:
+                measured[contrast].setdefault(int(number), []).append((float(values.mean()), float(values.std())))
+    styles = {}
+    for contrast, found in measured.items():
+        mean, sd, within = np.zeros(len(NAMES)), np.zeros(len(NAMES)), np.zeros(len(NAMES))
+        for number, share in zip(range(13, 17), LESIONS[contrast]):
+            mean[number], sd[number], within[number] = share * LEVEL, 0.1 * share * LEVEL, 0.1 * share * LEVEL
+        for number, values in found.items():
+            means, spreads = np.array(values).T
+            mean[number], within[number] = np.mean(means), np.mean(spreads)
+            sd[number] = np.std(means, ddof=1) if len(means) > 2 else 0.05 * np.mean(means)
+        styles[contrast] = {"mean": mean.round(4).tolist(), "sd": sd.round(4).tolist(), "within": within.round(4).tolist()}
+        print(contrast, {NAMES[n]: (len(v), round(float(mean[n]), 3)) for n, v in sorted(found.items())})
+    content = json.loads(config.read_text())
+    content["styles"] = styles
+    config.write_text(json.dumps(content, indent=4))
+
+
+if __name__ == "__main__":
+    main()
