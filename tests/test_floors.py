@@ -24,10 +24,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": set(),
     "anatomy": set(),
     "training": {"networks", "transforms"},
+    "synthesis": {"anatomy", "text", "transforms", "evaluation"},
     "bundles": set(),
-    "batch": {"scans", "bundles", "evaluation", "anatomy", "text"},
+    "batch": {"scans", "bundles", "evaluation", "anatomy", "text", "synthesis"},
     "slicer": {"batch", "bundles", "scans", "evaluation"},
-    "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text", "anatomy"},
+    "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text", "anatomy", "synthesis"},
 }
 
 

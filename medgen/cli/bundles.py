@@ -56,8 +56,11 @@ def info(bundle: str) -> None:
 @app.command()
 def run(
     bundle: Annotated[str, typer.Argument(help="a bundle's name (medgen bundles) or folder")],
-    paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
+    paths: Annotated[Optional[list[Path]], typer.Argument(help="scans, DICOM folders, or folders of them")] = None,
+    text: Annotated[Optional[str], typer.Option(help="what to make, in words, for bundles that make scans to order")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="with --text: how many scans, of as many seeds")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="with --text: the first seed")] = 0,
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
     setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
     mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
@@ -76,6 +79,8 @@ def run(
 ) -> None:
     """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty
 
+    A bundle that makes scans to order: medgen run BUNDLE --text "Axial T1, 12 mm lesion in the left frontal lobe" -n 8 -o out/
+
     The same command again goes on where it stopped, and does again what changed; two at once share the work.
     """
     _check_format(format)
@@ -93,6 +98,13 @@ def run(
         if log_json:
             write_json_lines(log_json)
         opened = open_bundle(bundle, device, _settings(setting))
+        if text is not None:
+            if paths:
+                raise BundleError("--text makes scans; leave the paths out")
+            options = Options(output, overwrite=overwrite, format=format, memory=memory, seed=seed)
+            raise typer.Exit(1 if _order(opened, text, count, options, json_lines) else 0)
+        if not paths:
+            raise BundleError("no scans were named; name files or folders, or give --text to a bundle that takes it")
         cases, errors, _ = find(paths)
         cases = without_results(cases, paths, output, opened)
         if not cases:
@@ -198,6 +210,38 @@ def status(
         print(json.dumps(about))
     else:
         show(about, console())
+
+
+def _order(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> int:
+    """Make the scans of a sentence, tell how it was understood and what became of each; return how many failed."""
+    from medgen.batch import ordered
+    from medgen.batch.progress import prepare_output
+    from medgen.text.parse import TextError
+    from medgen.text.parse import parse as understand
+
+    ordered.check(bundle)
+    try:
+        parsed = understand(text)
+    except TextError as error:
+        raise fail(str(error)) from None
+    bundle.network  # noqa: B018  a missing or altered checkpoint stops here
+    prepare_output(options.output)
+    if not json_lines:
+        for words, meaning in parsed.understood:
+            print(f"understood:     {words} = {meaning}")
+        for name, lines in (("ignored", [", ".join(parsed.ignored)] if parsed.ignored else []), ("warning", parsed.warnings)):
+            for line in lines:
+                print(f"{name + ':':16}{line}")
+    failed = 0
+    for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
+        failed += made.error is not None
+        if json_lines:
+            row = {"case": made.name, "files": [str(path) for path in made.files], "seconds": round(made.seconds, 2), "error": made.error}
+            print(json.dumps(row), flush=True)
+        else:
+            what = f"failed: {made.error}" if made.error else f"{made.seconds:.1f} s -> {made.files[0]}" if made.files else "is there already"
+            print(f"[{number}/{count}] {made.name}: {what}", flush=True)
+    return failed
 
 
 def _check_format(format: str) -> None:

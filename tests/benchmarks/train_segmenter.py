@@ -129,8 +129,8 @@ class Crops:
         return torch.from_numpy(np.stack(images))[:, None], torch.from_numpy(np.stack(classes).astype(np.int64))[:, None]
 
 
-def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 4e-3) -> None:
-    """Train for so many minutes of the clock; goes on where it was stopped."""
+def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3e-3) -> None:
+    """Train for so many minutes of the clock; goes on where it was stopped. `any` starts from `t1` where that is there."""
     torch.manual_seed(0)
     network: Any = UNet(**{k: v for k, v in NETWORK.items() if k != "_target_"}).to(memory_format=torch.channels_last_3d)  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-4)
@@ -142,6 +142,9 @@ def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 4
         network.load_state_dict(held["network"])
         optimizer.load_state_dict(held["optimizer"])
         average, done, step = held["average"], held["done"], held["step"]
+    elif kind == "any" and (first := cache / "state_t1.pt").exists():
+        average = torch.load(first, weights_only=True)["average"]
+        network.load_state_dict(average)
     crops = Crops(cache, kind, RandomState(step))
     started, saved, losses = time.monotonic() - done, time.monotonic(), []
     while (now := time.monotonic() - started) < 60 * minutes:
