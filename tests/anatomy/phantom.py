@@ -21,7 +21,7 @@ def head(scheme: str = "freesurfer", mm: float = 3.0, axes: str = "RAS") -> tupl
     """Return labels (int16) and affine of the head; axes that are stored in that order and direction."""
     turn = AXES[axes].astype(float)
     half = np.array([84, 102, 84]) / mm
-    shape = tuple(int(n) for n in 2 * np.abs(turn.T @ half) + 1)
+    shape = tuple(2 * int(n) for n in np.abs(turn.T @ half))  # even: no voxel lies on the midplane
     affine = np.eye(4)
     affine[:3, :3] = turn * mm
     affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2) + [3.0, -5.0, 7.0]  # off the origin

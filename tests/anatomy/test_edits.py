@@ -31,7 +31,7 @@ def check_deformation(labels: np.ndarray, affine: np.ndarray, scheme: str, edite
     [("freesurfer", 2.5, None, "RAS"), ("freesurfer", 0.4, "bilateral", "PSR"), ("dlmuse", 2.0, "left", "LPS"), ("dlmuse", 0.5, "right", "PSR")],
 )  # fmt: skip
 def test_ventricles_get_their_factor_and_the_other_side_keeps_its_own(scheme: str, factor: float, side: str | None, axes: str) -> None:
-    labels, affine = head(scheme, axes=axes)
+    labels, affine = head(scheme, 4.0, axes)
     edited = scale_ventricles(labels, affine, scheme, factor, side)
     check_deformation(labels, affine, scheme, edited)
     left, right = (4, 43) if scheme == "freesurfer" else (52, 51)
@@ -53,20 +53,19 @@ def test_ventricles_get_their_factor_and_the_other_side_keeps_its_own(scheme: st
 )  # fmt: skip
 def test_ventricles_that_cannot_be_are_refused(factor: float, side: str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        scale_ventricles(*head(), "freesurfer", factor, side)
+        scale_ventricles(*head(mm=4.0), "freesurfer", factor, side)
 
 
 def test_a_head_without_room_says_how_far_it_goes() -> None:
     labels, affine = head(mm=4.0)
-    labels[(labels > 0) & (labels != 515) & ~np.isin(labels, (4, 43, 10, 49, 2, 41))] = 0
-    labels[np.isin(labels, (2, 41)) & (rightward(head(mm=4.0)[0], affine, "freesurfer") % 40 > 12)] = 0
-    with pytest.raises(ValueError, match="they end at .* times their volume|needs 3|come to"):
+    labels[~np.isin(labels, (4, 43, 10, 49, 11, 50, 12, 51))] = 0  # what is left is not ten times the ventricles
+    with pytest.raises(ValueError, match="they end at .* times their volume"):
         scale_ventricles(labels, affine, "freesurfer", 10)
 
 
 @pytest.mark.parametrize(("loss", "side", "place"), [(0.06, None, None), (0.1, "left", None), (0.1, "right", "temporal")])
 def test_tissue_is_lost_where_it_was_asked_and_fluid_takes_its_room(loss: float, side: str | None, place: str | None) -> None:
-    labels, affine = head()
+    labels, affine = head(mm=4.0)
     edited = lose_tissue(labels, affine, "freesurfer", loss, side=side, place=place)
     check_deformation(labels, affine, "freesurfer", edited)
     report = edited.report
@@ -86,7 +85,7 @@ def test_tissue_is_lost_where_it_was_asked_and_fluid_takes_its_room(loss: float,
 @pytest.mark.parametrize(("loss", "message"), [(0.5, "outside of 0 to 0.3"), (-0.1, "outside of 0 to 0.3")])
 def test_a_loss_out_of_range_is_refused(loss: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        lose_tissue(*head(), "freesurfer", loss)
+        lose_tissue(*head(mm=4.0), "freesurfer", loss)
 
 
 def test_atrophy_needs_fluid() -> None:
@@ -98,14 +97,14 @@ def test_atrophy_needs_fluid() -> None:
 
 @pytest.mark.parametrize(("mm", "toward", "axes", "scheme"), [(8, "left", "RAS", "freesurfer"), (15, "right", "PSR", "dlmuse")])
 def test_the_midline_moves_as_far_as_asked_and_to_the_side(mm: float, toward: str, axes: str, scheme: str) -> None:
-    labels, affine = head(scheme, axes=axes)
+    labels, affine = head(scheme, 4.0, axes)
     edited = shift_midline(labels, affine, scheme, mm, toward)
     check_deformation(labels, affine, scheme, edited)
     assert edited.report["obtained_mm"] == pytest.approx(mm, abs=0.05)
     distance = rightward(labels, affine, scheme)
     third = 14 if scheme == "freesurfer" else 4  # in the middle: moves nearly all of it
     moved = distance[edited.labels == third].mean() - distance[labels == third].mean()
-    assert 0.7 * mm < (moved if toward == "right" else -moved) < mm + 0.5
+    assert 0.7 * mm < (moved if toward == "right" else -moved) < mm + 2  # half a voxel
 
 
 def test_no_shift_is_no_change_and_impossible_ones_are_refused() -> None:
