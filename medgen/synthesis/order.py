@@ -10,14 +10,16 @@ from numpy.random import RandomState
 
 from medgen.anatomy.atrophy import GRADES, lose_tissue
 from medgen.anatomy.flow import Edited
-from medgen.anatomy.generator import draw
+from medgen.anatomy.generator import generate, usual_ventricles
 from medgen.anatomy.head import with_mean_head
 from medgen.anatomy.lesions import place_lesion
 from medgen.anatomy.midline import shift_midline
+from medgen.anatomy.sides import LATERAL, millilitres, side_mask
 from medgen.anatomy.ventricles import scale_ventricles
 from medgen.text.spec import Lesion, Range, ScanSpec
 
 SPACING = 2.0  #: mm of the anatomy, unless finer voxels are ordered
+AGES = (55.0, 70.0)  #: years, of those of whom no age was said: where the generator's training lies
 SLICE = 3.0  #: mm of the slices of a plane whose thickness was not said
 #: What the grades of artefacts mean: SD of the noise as a share of white matter, range of the bias field, SD of the shifts in mm.
 NOISE = {"none": 0.0, "mild": 0.05, "moderate": 0.09, "severe": 0.16}
@@ -52,9 +54,11 @@ def order(spec: ScanSpec, seed: int = 0) -> Ordered:
     """
     rng = RandomState(seed)
     voxel = voxels(spec)
-    drawn = draw(age=_drawn(spec.age_years, rng), sex=spec.sex, seed=seed)
-    labels, affine, scheme = drawn.labels, drawn.affine, drawn.scheme
-    edits: list[dict[str, Any]] = [dict(drawn.report)]
+    age = _drawn(spec.age_years, rng, *AGES)
+    sex = spec.sex or ("female" if rng.uniform() < 0.5 else "male")
+    drawn, affine = generate(age, sex, seed=seed)
+    labels, scheme = drawn.labels, "dlmuse"
+    edits: list[dict[str, Any]] = [drawn.report]
 
     def keep(edited: Edited) -> np.ndarray:
         edits.append(edited.report)
@@ -62,16 +66,19 @@ def order(spec: ScanSpec, seed: int = 0) -> Ordered:
 
     if spec.atrophy is not None and spec.atrophy.grade != "none":
         labels = keep(lose_tissue(labels, affine, scheme, GRADES[spec.atrophy.grade], side=spec.atrophy.side, place=spec.atrophy.place))
-    if spec.ventricles is not None and spec.ventricles.factor != 1:
-        labels = keep(scale_ventricles(labels, affine, scheme, spec.ventricles.factor, spec.ventricles.side))
+    if spec.ventricles is not None:  # times what is usual at that age, whatever was drawn
+        side = None if spec.ventricles.side == "bilateral" else spec.ventricles.side
+        own = millilitres(np.isin(labels, sum(LATERAL[scheme], ())) & side_mask(labels, affine, scheme, side), affine)
+        wanted = spec.ventricles.factor * usual_ventricles(age, sex) / (2 if side else 1)
+        labels = keep(scale_ventricles(labels, affine, scheme, wanted / own, side))
     shift = spec.midline_shift
     if shift is not None and (shift.mm is None or shift.mm.high != 0):
         toward = shift.toward or ("left" if rng.uniform() < 0.5 else "right")
-        labels = keep(shift_midline(labels, affine, scheme, _drawn(shift.mm, rng, 5.0, 10.0) or 5.0, toward))
+        labels = keep(shift_midline(labels, affine, scheme, _drawn(shift.mm, rng, 5.0, 10.0), toward))
     for lesion in sorted(spec.lesions or [], key=lambda one: -(one.diameter_mm.high or 0 if one.diameter_mm else 0)):
         for side in _sides(lesion, rng):
             diameter = _drawn(lesion.diameter_mm, rng, 5.0, 15.0)
-            labels = keep(place_lesion(labels, affine, scheme, float(diameter or 10.0), kind=lesion.kind, side=side, place=lesion.place,
+            labels = keep(place_lesion(labels, affine, scheme, diameter, kind=lesion.kind, side=side, place=lesion.place,
                                        oedema_mm=None if lesion.oedema is None else (10.0 if lesion.oedema else 0.0), seed=rng.randint(2**31)))  # fmt: skip
     classes, grid = with_mean_head(labels, affine, scheme, min(SPACING, *(max(v, 1.0) for v in voxel)))
     style: dict[str, Any] = {"contrast": spec.contrast or "T1"}
@@ -101,21 +108,19 @@ def voxels(spec: ScanSpec) -> tuple[float, float, float]:
     return rest[0], rest[1], rest[2]
 
 
-def _drawn(wanted: Range | None, rng: RandomState, low: float | None = None, high: float | None = None) -> float | None:
-    """Return a number within a range whose open ends are closed by `low` and `high`; None where there is neither."""
-    ends = (None, None) if wanted is None else (wanted.low, wanted.high)
-    if ends == (None, None) and low is None:
-        return None
-    first, last = ends
-    first = first if first is not None else (min(low, last) if low is not None and last is not None else low if low is not None else last)
-    last = last if last is not None else (max(high, first) if high is not None and first is not None else high if high is not None else first)
-    return float(rng.uniform(first, last)) if first is not None and last is not None else None
+def _drawn(wanted: Range | None, rng: RandomState, low: float, high: float) -> float:
+    """Return a number within a range; ends that are open, or all of it where it is None, are closed by `low` and `high`."""
+    first = low if wanted is None or wanted.low is None else wanted.low
+    last = high if wanted is None or wanted.high is None else wanted.high
+    if wanted is not None and first > last:  # one end lies beyond what is usual
+        first = last = wanted.low if wanted.low is not None else last
+    return float(rng.uniform(first, last))
 
 
 def _sides(lesion: Lesion, rng: RandomState) -> list[str | None]:
     """Return the side of each lesion that one entry of a specification stands for."""
     least = 2 if lesion.side == "bilateral" else 1
-    count = round(_drawn(lesion.count, rng, least, 6) or least) if lesion.count is not None else least
+    count = least if lesion.count is None else round(_drawn(lesion.count, rng, least, 6))
     if lesion.side == "bilateral":
         return [("left", "right")[number % 2] for number in range(max(count, 2))]
     return [lesion.side] * count

@@ -43,7 +43,7 @@ def told(classes: np.ndarray, prior: np.ndarray, contrast: str, spacing: Sequenc
 
 def painted(classes: np.ndarray, means: np.ndarray, bias: np.ndarray | float = 1.0) -> np.ndarray:
     """Return the prior image: each class at its mean, edges blurred by half a voxel, times a bias field."""
-    return gaussian_filter(means.astype(np.float32)[classes], 0.5) * bias
+    return gaussian_filter(means.astype(np.float32)[classes], 0.5, truncate=2.0) * bias
 
 
 class PaintClassesd(MapTransform):
