@@ -18,7 +18,8 @@ from medgen.batch.progress import tell
 from medgen.batch.results import stem
 from medgen.batch.run import Options, Result, run, without_results, works
 from medgen.bundles import Bundle
-from medgen.scans import Case, find
+from medgen.scans import Case, ScanError
+from medgen.scans.bids import scans_in
 from medgen.scans.contents import files_of
 
 Stamp = tuple[int, int, int]
@@ -81,17 +82,16 @@ def watch(
     arrivals, again = Arrivals(folder, options.output, quiet), False
     while not stop.is_set():
         if arrivals.look() or again:
-            found = find(folder)
-            cases = without_results(found.cases, [folder], options.output, bundle)
             again = False
             try:
+                cases = without_results(scans_in(folder).cases, [folder], options.output, bundle)
                 new = _new(bundle, arrivals.complete(cases), options)
                 if new:
                     for result in run(bundle, new, options):
                         yield result
                         if stop.is_set():
                             return
-            except RunStopped as error:
+            except (RunStopped, ScanError) as error:
                 event("waiting", reason=str(error))
                 if console is not None:
                     console.print(f"waiting: {error}", markup=False)
