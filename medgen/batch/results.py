@@ -78,7 +78,7 @@ def stem(bundle: Bundle, case: Case, options: Options) -> str:
 def _derivative(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
     """Return the files of a case in a BIDS derivative, in which a map has a sidecar too."""
     labels = {"": "", **({"uncertainty": UNCERTAINTY} if options.uncertainty else {})}
-    files = {}
+    files: dict[str, Path] = {}
     for key, label in labels.items():
         path = options.output / derived(case, bundle.root.name, label)
         files |= {key: path.with_name(f"{path.name}.nii.gz"), f"{key}json": path.with_name(f"{path.name}.json")}

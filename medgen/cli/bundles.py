@@ -78,7 +78,7 @@ def run(
 
     The same command again goes on where it stopped, and does again what changed; two at once share the work.
     """
-    _check_format(format)
+    check_format(format)
     from medgen.batch import progress
     from medgen.batch import report as reports
     from medgen.batch.derivative import bids_of, describe_derivative
@@ -94,7 +94,7 @@ def run(
             reports.check(output / "report.html")
         if log_json:
             write_json_lines(log_json)
-        opened = open_bundle(bundle, device, _settings(setting))
+        opened = open_bundle(bundle, device, settings_of(setting))
         bids = bids_of(paths, format, deidentify)
         cases, errors, skipped = scans_in(paths)
         cases = without_results(cases, paths, output, opened)
@@ -122,61 +122,6 @@ def run(
     except (BundleError, ScanError, reports.ReportError) as error:
         raise fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
-
-
-@app.command()
-def watch(
-    folder: Annotated[Path, typer.Argument(help="folder that scans arrive in")],
-    bundle: Annotated[str, typer.Option("--bundle", "-b", help="a bundle's name (medgen bundles) or folder")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
-    quiet: Annotated[float, typer.Option(min=0, help="a scan is complete after so many seconds without a change")] = 10.0,
-    poll: Annotated[float, typer.Option(min=0.05, help="seconds between looks at the folder")] = 2.0,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
-    setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
-    device: Device = None,
-    format: Format = "auto",
-    deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
-    permissive: Permissive = False,
-    memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
-    json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
-    log_json: LogJson = None,
-) -> None:
-    """Run a bundle on each new scan in a folder. Example: medgen watch incoming/ --bundle BUNDLE -o out/
-
-    Until it is stopped (Ctrl-C, SIGTERM); started again, it goes on. Each scan is done once, whatever becomes of its result.
-    """
-    _check_format(format)
-    import signal
-    from threading import Event
-
-    from medgen.batch import progress
-    from medgen.batch import watch as watching
-    from medgen.batch.derivative import bids_of, describe_derivative
-    from medgen.batch.logs import write_json_lines
-    from medgen.batch.run import Options
-    from medgen.bundles import BundleError, open_bundle
-    from medgen.scans import ScanError
-
-    stop = Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        if log_json:
-            write_json_lines(log_json)
-        if not folder.is_dir():
-            raise BundleError(f"{folder}: there is no such folder; check the path")
-        opened = open_bundle(bundle, device, _settings(setting))
-        opened.network  # noqa: B018  a missing or altered checkpoint stops here
-        bids = bids_of([folder], format, deidentify)
-        if bids:
-            describe_derivative(output, bids, opened)
-        progress.prepare_output(output)
-        options = Options(output, uncertainty, format=format, deidentify=deidentify, permissive=permissive, memory=memory, bids=bids)
-        screen = console()
-        watching.show(watching.watch(opened, folder, options, quiet=quiet, poll=poll, stop=stop, console=screen), screen, json_lines)
-    except (BundleError, ScanError) as error:
-        raise fail(str(error)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
 
 
 @app.command()
@@ -212,12 +157,13 @@ def status(
         show(about, console())
 
 
-def _check_format(format: str) -> None:
+def check_format(format: str) -> None:
+    """Stop where a format is none."""
     if format not in ("auto", "nifti", "dicom", "bids", "same"):
         raise fail(f"--format must be auto, nifti, dicom, bids or same, not {format}")
 
 
-def _settings(given: list[str]) -> dict[str, Any]:
+def settings_of(given: list[str]) -> dict[str, Any]:
     """Return NAME=VALUE texts as a dictionary, values as JSON where they are."""
     chosen: dict[str, Any] = {}
     for text in given:
