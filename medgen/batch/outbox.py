@@ -32,7 +32,8 @@ class Outbox:
         """
         if time.monotonic() < self._due and not (new and not self._told):
             return
-        self._due, troubles = float("inf"), []
+        self._due = float("inf")
+        troubles: list[str] = []
         with Ledger(self.output) as ledger:
             sent = ledger.sent(str(self.pacs))
             for row in ledger.rows():

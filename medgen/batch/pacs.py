@@ -145,9 +145,12 @@ def _get(pacs: Pacs, key: Dataset, folder: Path) -> int:
 
 def _move(pacs: Pacs, key: Dataset, folder: Path, listen: tuple[str, int]) -> int:
     series, numbers = str(key.SeriesInstanceUID), itertools.count(1)
-    with listening(listen, pacs.calling, dict.fromkeys(VOLUMES, SYNTAXES), lambda event: _keep(event, folder, series, numbers)):
-        with associated(pacs, [(MOVE, SYNTAXES[:2])]) as association:
-            return _retrieved(pacs, association.send_c_move(_bare(key), pacs.calling, MOVE))
+    kinds: dict[str, Sequence[str]] = dict.fromkeys(VOLUMES, SYNTAXES)
+    with (
+        listening(listen, pacs.calling, kinds, lambda event: _keep(event, folder, series, numbers)),
+        associated(pacs, [(MOVE, SYNTAXES[:2])]) as association,
+    ):
+        return _retrieved(pacs, association.send_c_move(_bare(key), pacs.calling, MOVE))
 
 
 def _retrieved(pacs: Pacs, responses: Iterator[tuple[Dataset, Dataset | None]]) -> int:

@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,8 @@ def receiving(folder: Path, listen: tuple[str, int], aet: str, bundle: str) -> I
     for place in (folder, *(path for path in folder.glob("*") if path.is_dir())):
         remove_leftovers(place)
     inbox = Inbox(folder, bundle)
-    contexts = {VERIFICATION: SYNTAXES[:2], **dict.fromkeys(CT_AND_MR, SYNTAXES)}
-    with listening(listen, aet, contexts, inbox.store):
+    kinds: dict[str, Sequence[str]] = dict.fromkeys(CT_AND_MR, SYNTAXES)
+    with listening(listen, aet, {VERIFICATION: SYNTAXES[:2], **kinds}, inbox.store):
         yield inbox
 
 

@@ -78,7 +78,7 @@ def run(
 
     The same command again goes on where it stopped, and does again what changed; two at once share the work.
     """
-    check_format(format)
+    _check_format(format)
     from medgen.batch import progress
     from medgen.batch import report as reports
     from medgen.batch.derivative import bids_of, describe_derivative
@@ -94,7 +94,7 @@ def run(
             reports.check(output / "report.html")
         if log_json:
             write_json_lines(log_json)
-        opened = open_bundle(bundle, device, settings_of(setting))
+        opened = open_bundle(bundle, device, _settings(setting))
         bids = bids_of(paths, format, deidentify)
         cases, errors, skipped = scans_in(paths)
         cases = without_results(cases, paths, output, opened)
@@ -157,13 +157,12 @@ def status(
         show(about, console())
 
 
-def check_format(format: str) -> None:
-    """Stop where a format is none."""
+def _check_format(format: str) -> None:
     if format not in ("auto", "nifti", "dicom", "bids", "same"):
         raise fail(f"--format must be auto, nifti, dicom, bids or same, not {format}")
 
 
-def settings_of(given: list[str]) -> dict[str, Any]:
+def _settings(given: list[str]) -> dict[str, Any]:
     """Return NAME=VALUE texts as a dictionary, values as JSON where they are."""
     chosen: dict[str, Any] = {}
     for text in given:

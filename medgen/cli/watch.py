@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from medgen.cli.app import Device, LogJson, Permissive, app, console, fail
-from medgen.cli.bundles import Format, check_format, settings_of
+from medgen.cli.bundles import Format, _check_format, _settings
 
 
 @app.command()
@@ -37,7 +37,7 @@ def watch(
     Until it is stopped (Ctrl-C, SIGTERM); started again, it goes on. Each scan is done once, whatever becomes of its result.
     With --receive 11112 the folder is the inbox of a DICOM receiver; with --send PACS@host:104 the results go to a PACS.
     """
-    check_format(format)
+    _check_format(format)
     if send and format not in ("auto", "dicom", "same"):
         raise fail(f"--send sends DICOM; leave --format {format} out")
     import signal
@@ -66,7 +66,7 @@ def watch(
             progress.prepare_output(folder)
         elif not folder.is_dir():
             raise BundleError(f"{folder}: there is no such folder; check the path")
-        opened = open_bundle(bundle, device, settings_of(setting))
+        opened = open_bundle(bundle, device, _settings(setting))
         opened.network  # noqa: B018  a missing or altered checkpoint stops here
         format = "same" if send and format == "auto" else format
         bids = None if send else bids_of([folder], format, deidentify)

@@ -23,6 +23,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from typing_extensions import Self
 
 from medgen.batch.association import Pacs, PacsError
 from medgen.batch.ledger import Ledger
@@ -86,7 +87,7 @@ class Watched:
             for result in watch(bundle, self.inbox, options, stop=self.stop, inbox=inbox, outbox=outbox, **QUICK):
                 self.results.append(result)
 
-    def __enter__(self) -> Watched:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self.ready.wait(20)
         return self
@@ -144,9 +145,9 @@ def test_what_is_not_ct_or_mr_is_refused_and_an_echo_is_answered(bundle: Bundle,
         with connected(port, kinds=(pydicom.uid.SecondaryCaptureImageStorage, CT_AND_MR[0])) as scu:
             assert [c.abstract_syntax for c in scu.rejected_contexts] == [pydicom.uid.SecondaryCaptureImageStorage]
             assert [c.result for c in scu.rejected_contexts] == [3]  # abstract syntax not supported (PS3.8 9.3.3.2)
+        taken = receiving(tmp_path / "in", ("127.0.0.1", port), "MEDGEN", "blur")
         with pytest.raises(PacsError, match="cannot receive on .* choose another"):
-            with receiving(tmp_path / "in", ("127.0.0.1", port), "MEDGEN", "blur"):
-                pass
+            taken.__enter__()
     assert not list((tmp_path / "in").rglob("*.dcm"))
 
 
