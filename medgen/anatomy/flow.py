@@ -94,20 +94,22 @@ class Room:
         whole[self.box] = np.moveaxis(shift.numpy(), 0, -1) @ affine[:3, :3].T.astype(np.float32)
         return whole
 
-    def follow(self, flow: Callable[[Tensor], Tensor], measure: Callable[[Tensor], float], target: float) -> Tensor:
+    def follow(self, flow: Callable[[Tensor], Tensor], measure: Callable[[Tensor], float], target: float,
+               start: Tensor | None = None) -> Tensor:  # fmt: skip
         """Return the displacement (3, x, y, z) at which `measure` of it reaches `target`.
 
         Args:
             flow: from a displacement to the velocity there (at most 1 voxel); asked again every `AGAIN` mm.
             measure: from a displacement to what is to reach the target; whether it rises or falls is told by its start.
+            start: a displacement to go on from; none by default.
 
         Raises `Unreachable` with the most that was reached.
         """
-        shift = torch.zeros(3, *self.mask.shape)
+        shift = torch.zeros(3, *self.mask.shape) if start is None else start
         value = measure(shift)
         if value == target:
             return shift
-        start, best, still, rising = value, value, 0, target > value
+        first, best, still, rising = value, value, 0, target > value
         again = max(int(AGAIN / STEP / self.spacing.max()), 1)
         for step in range(MOST):
             velocity = flow(shift) if step % again == 0 else velocity
@@ -115,7 +117,7 @@ class Room:
             value = measure(following)
             if (value >= target) if rising else (value <= target):
                 break
-            still = 0 if abs(value - best) > 1e-3 * abs(target - start) else still + 1
+            still = 0 if abs(value - best) > 1e-3 * abs(target - first) else still + 1
             best = best if still else value
             shift = following
             if still >= 20:
