@@ -15,6 +15,7 @@ from medgen.anatomy.sides import world
 MAD = 1.4826  #: times the median absolute deviation: the standard deviation of a normal distribution
 EDGE = 0.6  #: voxels that an edge is blurred by: what lies in part in a voxel is in part seen
 SCALP = 15.0  #: mm below the skin where the inside of the skull is taken to be, without labels
+DEEP, BELOW = 30.0, 85.0  #: mm below the skin, and below the vertex, within which fluid is looked for without labels
 #: How far an inserted lesion goes from its surroundings towards fluid (1), which long T1 and T2 times do to it.
 TOWARDS_FLUID = {901: 0.5, 902: 0.6, 903: 0.45, 904: 0.3}
 
@@ -58,7 +59,7 @@ def fluid_of(image: np.ndarray, affine: np.ndarray, ventricles: np.ndarray | Non
         ventricles: where they are; their median is it, away from their walls where they are wide enough.
         value: what the user says it is.
 
-    Without either it is the darkest twentieth of the depth of the head, which holds for T1 and FLAIR and not for T2.
+    Without either it is the darkest hundredth of the depth of the head, which holds for T1 and FLAIR and not for T2.
     """
     if ventricles is not None and ventricles.any():
         core = binary_erosion(ventricles)
@@ -67,11 +68,15 @@ def fluid_of(image: np.ndarray, affine: np.ndarray, ventricles: np.ndarray | Non
         return Fluid(float(np.median(image[where])) if value is None else value, noise, "ventricles" if value is None else "given")
     head = head_of(image)
     depth = distance_transform_edt(np.pad(head, 1), spacing_of(affine))[1:-1, 1:-1, 1:-1]
-    deep = depth > 0.5 * depth.max()
+    height = world(affine, image.shape)[..., 2]
+    deep = (depth > DEEP) & (height > np.percentile(height[head], 99.9) - BELOW)  # above sinuses and throat
+    if not deep.any():
+        deep = depth > 0.5 * depth.max()
     noise = noise_of(image, deep)
     if value is not None:
         return Fluid(value, noise, "given")
-    return Fluid(float(np.percentile(image[deep], 5)), noise, "the darkest twentieth of the depth of the head (fluid is dark: T1, FLAIR)")
+    darkest = float(np.percentile(gaussian_filter(image, 0.5)[deep], 1))
+    return Fluid(darkest, noise, "the darkest hundredth of the depth of the head (fluid is dark: T1, FLAIR)")
 
 
 def put(image: np.ndarray, mask: np.ndarray, value: np.ndarray | float, noise: float, seed: int) -> np.ndarray:
