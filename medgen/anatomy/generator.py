@@ -91,6 +91,13 @@ def load(path: Path = WEIGHTS) -> Generator:
     return Generator(**torch.load(path, map_location="cpu", weights_only=True))
 
 
+def usual_ventricles(age: float, sex: str, model: Generator | None = None) -> float:
+    """Return the volume of both lateral ventricles, in ml, that goes with an age (years) and a sex: the geometric mean."""
+    model = load() if model is None else model
+    usual = model.ventricles[0] + model.ventricles[1:3] @ model.standard(age, sex, 1.0)[:2]
+    return float(np.clip(np.exp(float(usual)), *VENTRICLES))
+
+
 def generate(
     age: float, sex: str, ventricles_ml: float | None = None, *, seed: int = 0, spread: float = 1.0, model: Generator | None = None
 ) -> tuple[Edited, np.ndarray]:

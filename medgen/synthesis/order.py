@@ -67,7 +67,7 @@ def order(spec: ScanSpec, seed: int = 0) -> Ordered:
     if spec.atrophy is not None and spec.atrophy.grade != "none":
         labels = keep(lose_tissue(labels, affine, scheme, GRADES[spec.atrophy.grade], side=spec.atrophy.side, place=spec.atrophy.place))
     if spec.ventricles is not None:  # times what is usual at that age, whatever was drawn
-        side = None if spec.ventricles.side == "bilateral" else spec.ventricles.side
+        side: str | None = None if spec.ventricles.side == "bilateral" else spec.ventricles.side
         own = millilitres(np.isin(labels, sum(LATERAL[scheme], ())) & side_mask(labels, affine, scheme, side), affine)
         wanted = spec.ventricles.factor * usual_ventricles(age, sex) / (2 if side else 1)
         labels = keep(scale_ventricles(labels, affine, scheme, wanted / own, side))
