@@ -90,6 +90,7 @@ class Room:
     def field(self, shift: Tensor, affine: np.ndarray) -> np.ndarray:
         """Return a displacement (3, x, y, z) in voxels of the crop as a field of the whole grid, mm in world RAS."""
         whole = np.zeros((*self.shape, 3), np.float32)
+        shift = shift * torch.from_numpy(self.ramp > 0)  # where grid_sample's rounding leaves a trace
         whole[self.box] = np.moveaxis(shift.numpy(), 0, -1) @ affine[:3, :3].T.astype(np.float32)
         return whole
 
