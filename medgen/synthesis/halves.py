@@ -78,7 +78,7 @@ def with_sides(classes: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """
     normal, offset = symmetry_plane(classes, affine)
     right = world(affine, classes.shape) @ normal.astype(np.float32) - np.float32(offset)
-    sound = _without_lesions(classes, affine)
+    sound = without_lesions(classes, classes, affine)
     other = dict(PAIRS["freesurfer"])
     labels = np.zeros(classes.shape, np.int16)
     for number, left in _LEFT.items():
@@ -105,13 +105,13 @@ def _normal(yaw: float, roll: float) -> np.ndarray:
     return np.array([np.cos(yaw) * np.cos(roll), np.sin(yaw) * np.cos(roll), np.sin(roll)])
 
 
-def _without_lesions(classes: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Return the classes with those of the nearest sound tissue where lesions are."""
+def without_lesions(labels: np.ndarray, classes: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return a label map with the labels of the nearest sound tissue where its classes are lesions or oedema."""
     lesions = np.isin(classes, LESIONS)
     if not lesions.any():
-        return classes
+        return labels
     nearest = distance_transform_edt(~np.isin(classes, TISSUE), spacing_of(affine), return_distances=False, return_indices=True)
-    return np.where(lesions, classes[tuple(nearest)], classes)
+    return np.where(lesions, labels[tuple(nearest)], labels)
 
 
 def _low(classes: np.ndarray, affine: np.ndarray) -> np.ndarray:
