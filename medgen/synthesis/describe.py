@@ -1,0 +1,97 @@
+"""A scan in words: what it shows, measured, as the specification that would ask for one like it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import find_objects
+
+from medgen.anatomy.classes import classes_of, scheme_of
+from medgen.anatomy.sides import PAIRS
+from medgen.synthesis.acquisition import Acquisition, acquisition
+from medgen.synthesis.contrast import Brightness, contrast_of
+from medgen.synthesis.halves import with_sides, without_lesions
+from medgen.synthesis.lesions import Measured, measure_lesions, said
+from medgen.synthesis.ventricles import BRAIN, Ventricles, ventricles
+from medgen.synthesis.wording import sentence
+from medgen.text.spec import ScanSpec
+
+LEAST_MM = 5.0  #: diameter from which a lesion counts that a segmenter found; smaller ones are too often false (README)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a scan shows.
+
+    Attributes:
+        spec: as a sentence would ask for it: words for sizes, lesions that are alike together.
+        acquisition: of the grid.
+        brightness: what the contrast was told by; None where it could not be told.
+        ventricles: in ml.
+        lesions: one by one, the largest first.
+    """
+
+    spec: ScanSpec
+    acquisition: Acquisition
+    brightness: Brightness | None
+    ventricles: Ventricles
+    lesions: list[Measured]
+
+    def text(self, language: str = "en") -> str:
+        """Return the specification in words ("en" or "zh"), which `medgen.text.parse` reads back to it."""
+        return sentence(self.spec, self.acquisition.orientation, language)
+
+    def told(self) -> dict[str, Any]:
+        """Return the specification and all measurements, for JSON; nothing in it is of the patient but of the image."""
+        band = self.spec.age_years
+        size = {"lateral_ml": self.ventricles.ml, "factor": self.ventricles.factor, **asdict(self.ventricles)}
+        return {
+            "spec": self.spec.model_dump(exclude_none=True),
+            "acquisition": asdict(self.acquisition),
+            "brightness": asdict(self.brightness) if self.brightness else None,
+            "ventricles": {name: round(value, 3) for name, value in size.items()},
+            "age_years": {"low": band.low, "high": band.high, "holds_for": "nine of ten healthy heads of 50 to 74 years"} if band else None,
+            "lesions": [asdict(one) for one in self.lesions],
+        }
+
+
+def describe(image: np.ndarray, affine: np.ndarray, labels: np.ndarray, *, segmented: bool = False) -> Description:
+    """Measure what an MR image of a brain shows, with a map of what is where.
+
+    Args:
+        image: (X, Y, Z), any unit.
+        affine: of the grid, RAS+ mm.
+        labels: same shape: FreeSurfer, DLMUSE, or the classes of `medgen.anatomy.classes`, which have no sides (the plane of
+            symmetry tells them).
+        segmented: the labels are a network's: lesions under `LEAST_MM` do not count, their outlines are taken from the
+            image, and their kind is left open.
+
+    Raises ValueError for a label map of another shape or without a brain.
+    """
+    if image.shape != labels.shape or image.ndim != 3:
+        raise ValueError(f"the image has the shape {image.shape} and the label map {labels.shape}; two equal 3D grids are needed")
+    scheme = scheme_of(labels)
+    grid, classes = acquisition(affine), classes_of(labels, scheme)
+    if not np.isin(classes, BRAIN).any():
+        raise ValueError("the label map has no brain")
+    box = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in find_objects(np.isin(classes, BRAIN).astype(int))[0])
+    image, labels, classes = image[box], labels[box], classes[box]
+    affine = affine @ np.block([[np.eye(3), np.array([[s.start] for s in box])], [np.zeros(3), 1]])
+    if scheme in PAIRS:
+        sided = without_lesions(labels, classes, affine)
+    else:
+        sided, scheme = with_sides(classes, affine), "freesurfer"
+    try:
+        brightness = contrast_of(image, classes)
+    except ValueError:
+        brightness = None
+    size = ventricles(sided, affine, scheme)
+    lesions = measure_lesions(classes, sided, affine, scheme, image=image if segmented else None,
+                              least_mm=LEAST_MM if segmented else 0.5, tell_kinds=not segmented)  # fmt: skip
+    spec = ScanSpec(
+        plane=grid.plane, contrast=brightness.contrast if brightness else None, voxel_mm=list(grid.voxel_mm), age_years=size.age(),
+        ventricles=size.said(), lesions=said(lesions),
+    )  # fmt: skip
+    return Description(spec, grid, brightness, size, lesions)
