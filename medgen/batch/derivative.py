@@ -13,7 +13,7 @@ from medgen import __version__
 from medgen.batch.ledger import NAME as LEDGER
 from medgen.batch.sidecar import write_json
 from medgen.bundles import Bundle, BundleError
-from medgen.scans import Case, ScanError
+from medgen.scans import Case, Scan, ScanError
 from medgen.scans.bids import DESCRIPTION, Dataset, dataset
 from medgen.scans.whole import whole_file
 
@@ -79,12 +79,13 @@ def describe_derivative(folder: Path, source: Dataset, bundle: Bundle) -> None:
         raise BundleError(str(error)) from None
 
 
-def bids_keys(source: Dataset, case: Case, description: str) -> dict[str, Any]:
-    """Return what BIDS wants in the sidecar of a derived image."""
+def bids_keys(source: Dataset, case: Case, grid: Scan, description: str) -> dict[str, Any]:
+    """Return what BIDS wants in the sidecar of an image that was derived from a case and lies on a grid."""
     skull = source.is_skull_stripped(case)
     return {
         "Description": description,
         "Sources": [f"bids:{SOURCE}:{quote(source.path(case))}"],
+        "Resolution": " x ".join(f"{size:.4g}" for size in grid.spacing) + " mm",
         **({} if skull is None else {"SkullStripped": skull}),
     }
 

@@ -32,34 +32,43 @@ class Outbox:
         """
         if time.monotonic() < self._due and not (new and not self._told):
             return
-        self._due = float("inf")
+        self._due = time.monotonic() + self.patience
         troubles: list[str] = []
         with Ledger(self.output) as ledger:
-            sent = ledger.sent(str(self.pacs))
-            for row in ledger.rows():
-                names, content = row.outputs.get("", [[], ""])[:2]
-                folder = self.output / Path(names[0]).parent if names else self.output
-                waits = row.state == "done" and row.bundle == self.bundle and sent.get(row.name) != content
-                if not waits or not names[0].endswith(".dcm") or not folder.is_dir():  # it was moved away
-                    continue
+            try:
+                waiting = self._waiting(ledger)
+                if waiting:
+                    scp.echo(self.pacs)
+            except PacsError as error:
+                troubles, waiting = [str(error)], []
+            for name, content, folder in waiting:
                 try:
-                    if not troubles:
-                        scp.echo(self.pacs)
                     count = scp.send(self.pacs, folder)
                 except PacsError as error:
                     troubles.append(str(error))
-                    if "C-ECHO" in str(error) or "cannot be reached" in str(error):
-                        break
                     continue
-                ledger.enter_sent(row.name, str(self.pacs), content)
-                event("sent", case=row.name, files=count, to=str(self.pacs))
-                self._say(f"{row.name}: {count} files sent to {self.pacs}")
-        if troubles:
-            self._due = time.monotonic() + self.patience
-            event("waiting", reason=troubles[0])
-            if troubles[0] != self._told:
-                self._say(f"not sent, is tried again: {troubles[0]}")
-        self._told = troubles[0] if troubles else ""
+                ledger.enter_sent(name, str(self.pacs), content)
+                event("sent", case=name, files=count, to=str(self.pacs))
+                self._say(f"{name}: {count} files sent to {self.pacs}")
+        if not troubles:
+            self._due, self._told = float("inf"), ""
+            return
+        event("waiting", reason=troubles[0])
+        if troubles[0] != self._told:
+            self._say(f"not sent, is tried again: {troubles[0]}")
+        self._told = troubles[0]
+
+    def _waiting(self, ledger: Ledger) -> list[tuple[str, str, Path]]:
+        """Return name, hash of content and folder of each result that the PACS does not have and that is still there."""
+        sent, waiting = ledger.sent(str(self.pacs)), []
+        for row in ledger.rows():
+            if row.bundle != self.bundle or row.state != "done":
+                continue
+            (file, *_), content, _ = row.outputs[""]
+            folder = (self.output / file).parent
+            if file.endswith(".dcm") and folder.is_dir() and sent.get(row.name) != content:
+                waiting.append((row.name, content, folder))
+        return waiting
 
     def _say(self, text: str) -> None:
         if self.console is not None:

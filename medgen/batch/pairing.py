@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medgen.scans import Case, Scan, ScanError, find, read
-from medgen.scans.bids import UNCERTAINTY, is_mask_of, scans_in, source_name, uncertainty_name
+from medgen.scans.bids import is_mask_of, is_uncertainty, scans_in, source_name, uncertainty_name
 
 
 def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], list[str]]:
@@ -37,7 +37,7 @@ def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], lis
 
 def is_map(case: Case) -> bool:
     """Say whether a case is, by its name, the uncertainty of a result beside it."""
-    return case.name.endswith("_uncertainty") or case.name.rpartition("_")[0].endswith(UNCERTAINTY)
+    return case.name.endswith("_uncertainty") or is_uncertainty(case.name)
 
 
 def map_name(name: str) -> str:

@@ -111,9 +111,9 @@ def write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: O
     if options.bids:
         if "uncertaintyjson" in files:
             what = f"standard deviation of {files[''].name}, in its units"
-            write_json(files["uncertaintyjson"], {**bids_keys(options.bids, case, what), "derived": True})
+            write_json(files["uncertaintyjson"], {**bids_keys(options.bids, case, restored.grid, what), "derived": True})
         task = str(bundle.metadata.get("task") or bundle.root.name)
-        about = {**bids_keys(options.bids, case, f"{task}, by medgen"), **about}
+        about = {**bids_keys(options.bids, case, restored.grid, f"{task}, by medgen"), **about}
     write_json(files["json"], about)
     return files
 

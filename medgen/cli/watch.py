@@ -80,7 +80,7 @@ def watch(
         with ExitStack() as stack:
             inbox = stack.enter_context(receiver.receiving(folder, listen, my_aet, opened.root.name)) if listen else None
             if listen and not receiver.is_loopback(listen[0]):
-                print(f"medgen: warning: whoever reaches {receive} can send scans to it; let a firewall pass the PACS only", file=sys.stderr)
+                print(f"medgen: warning: whoever reaches {receive} can send scans; let a firewall pass the PACS only", file=sys.stderr)
             if listen and told:
                 told.print(f"receiving on {listen[0]}:{listen[1]} as {my_aet}", markup=False)
             results = watching.watch(opened, folder, options, quiet=quiet, poll=poll, stop=stop, console=told, inbox=inbox, outbox=outbox)

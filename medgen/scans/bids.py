@@ -113,6 +113,13 @@ def uncertainty_name(name: str) -> str | None:
     return DESC.sub(rf"_desc-\1{UNCERTAINTY}", name) if NAME.fullmatch(name) and DESC.search(name) else None
 
 
+def is_uncertainty(name: str) -> bool:
+    """Say whether a name is that of the uncertainty map of a derivative's image."""
+    parts = NAME.fullmatch(name)
+    described = DESC.search(parts[3]) if parts else None
+    return described is not None and described[1].endswith(UNCERTAINTY)
+
+
 def is_mask_of(mask: str, image: str) -> bool:
     """Say whether a mask's name (sub-01_label-lesion_mask) is that of an image (sub-01_T1w): its entities, and more."""
     parts, entities = NAME.fullmatch(image), image.rpartition("_")[0]
@@ -138,13 +145,13 @@ def _structural(root: Path) -> tuple[list[Path], list[ScanError], list[str]]:
             left[f"with suffix {parts[4]}"] += 1
         elif re.search(r"_part-(?!mag(_|$))", parts[3]):
             left["of phase, real or imaginary part"] += 1
-        elif stem.rpartition("_")[0].endswith(UNCERTAINTY):
+        elif is_uncertainty(stem):
             left["of uncertainty"] += 1
         elif not path.exists():
             errors.append(ScanError(path, "is a link to a file that is not here", "get its content (datalad get, git annex get)"))
         else:
             files.append(path)
-    return files, errors, [f"{root}: {count} images {what} are left out" for what, count in sorted(left.items())]
+    return files, errors, [f"{root}: {count} image(s) {what} left out" for what, count in sorted(left.items())]
 
 
 def _stem(path: Path) -> str:

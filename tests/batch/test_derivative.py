@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     root, raw = bundle(folder / "bundles"), make(folder / "raw")
     code, out, err = call("run", root, raw, "-o", raw / "derivatives/medgen", "--uncertainty", "--device", "cpu")
     assert code == 0, err
-    assert "1 images in func/ are left out" in out and "4 written" in out
+    assert "1 image(s) in func/ left out" in out and "4 written" in out
     return root, raw, raw / "derivatives/medgen"
 
 
@@ -54,6 +54,7 @@ def test_sidecars_and_description_tell_where_it_comes_from(made: tuple[Path, Pat
     root, raw, out = made
     sidecar = json.loads((out / f"{SUB_01}_desc-mrDenoiseVae_T1w.json").read_text())
     assert sidecar["Sources"] == [f"bids:source:{SUB_01}_T1w.nii.gz"] and sidecar["SkullStripped"] is False
+    assert sidecar["Resolution"] == "1 x 1.2 x 2 mm"
     assert sidecar["bundle"] == "mr_denoise_vae" and sidecar["outputs"]["uncertainty"].endswith("Uncertainty_T1w.nii.gz")
     about = json.loads((out / "dataset_description.json").read_text())
     link = about["DatasetLinks"]["source"]
@@ -99,6 +100,17 @@ def test_a_run_goes_on_and_status_tells(made: tuple[Path, Path, Path], tmp_path:
     about = json.loads((out / "dataset_description.json").read_text())
     assert [maker["Bundle"] for maker in about["GeneratedBy"]] == ["blur", "other_blur"]
     assert errors(out) == [] and len(list(out.rglob("*.nii.gz"))) == 8
+
+
+def test_a_derivative_is_run_too(tmp_path: Path) -> None:
+    root, brains = quick_bundle(tmp_path / "bundles"), make(tmp_path / "raw") / "derivatives/brains"
+    name = "sub-02/anat/sub-02_space-MNI152NLin6Asym_res-2_desc-preproc_T1w"
+    image(brains / f"{name}.nii.gz", ball(1))
+    write(brains / f"{name}.json", {"SkullStripped": True, "Resolution": "2 mm"})
+    assert call("run", root, brains, "-o", tmp_path / "out", "--device", "cpu")[0] == 0
+    made = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.nii.gz"))
+    assert made == [f"{name.replace('preproc', 'preprocBlur')}.nii.gz", "sub-02/anat/sub-02_desc-preprocBlur_T2w.nii.gz"][::-1]
+    assert errors(tmp_path / "out") == []
 
 
 def test_other_formats_are_what_they_were(tmp_path: Path) -> None:

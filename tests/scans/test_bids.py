@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medgen.scans import Case, ScanError
-from medgen.scans.bids import dataset, derived, is_mask_of, scans_in, source_name, uncertainty_name
+from medgen.scans.bids import dataset, derived, is_mask_of, is_uncertainty, scans_in, source_name, uncertainty_name
 from tests.batch.bids_dataset import IMAGES, make, write
 from tests.batch.tiny import ball, save
 
@@ -25,7 +25,7 @@ def test_only_the_structural_images_of_the_subjects_are_taken(raw: Path) -> None
     assert [one.name for one in found.cases] == sorted(Path(name).name for name in IMAGES)
     assert found.errors == []
     assert [note.removeprefix(f"{raw}: ") for note in found.skipped] == [
-        "1 images in func/ are left out", "1 images of phase, real or imaginary part are left out",
+        "1 image(s) in func/ left out", "1 image(s) of phase, real or imaginary part left out",
     ]  # fmt: skip
 
 
@@ -44,12 +44,12 @@ def test_of_a_derivative_the_images_are_taken(raw: Path) -> None:
     found = scans_in(raw / "derivatives/brains")
     assert [one.name for one in found.cases] == ["sub-02_desc-preproc_T2w"]
     assert [note.rpartition(": ")[2] for note in found.skipped] == [
-        "1 images of uncertainty are left out", "1 images with suffix mask are left out",
+        "1 image(s) of uncertainty left out", "1 image(s) with suffix mask left out",
     ]  # fmt: skip
     brains = dataset(raw / "derivatives/brains")
-    assert brains is not None and not brains.is_raw and brains.is_skull_stripped(found.cases[0]) is None
-    write(anat / "sub-02_desc-preproc_T2w.json", {"SkullStripped": True})
-    assert brains.is_skull_stripped(found.cases[0]) is True
+    assert brains is not None and not brains.is_raw and brains.is_skull_stripped(found.cases[0]) is True
+    (anat / "sub-02_desc-preproc_T2w.json").unlink()
+    assert brains.is_skull_stripped(found.cases[0]) is None  # not known
     whole = dataset(raw)
     assert whole is not None and whole.is_skull_stripped(scans_in(raw).cases[0]) is False
 
@@ -70,7 +70,7 @@ def test_a_dataset_without_structural_images_is_an_error(tmp_path: Path) -> None
     (tmp_path / "dataset_description.json").write_text(json.dumps({"Name": "x", "BIDSVersion": "1.8.0"}))
     assert "without structural images (no subjects are there)" in str(scans_in(tmp_path).errors[0])
     save(tmp_path / "sub-1/dwi/sub-1_dwi.nii.gz", ball(1))
-    assert "(1 images in dwi/ are left out)" in str(scans_in(tmp_path).errors[0])
+    assert "(1 image(s) in dwi/ left out)" in str(scans_in(tmp_path).errors[0])
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,7 @@ def test_names_tell_what_belongs_together() -> None:
     assert source_name("sub-1_ses-a_desc-blur_T1w") == "sub-1_ses-a_T1w" and source_name("a_desc-b") == "a_desc-b"
     assert uncertainty_name("sub-1_desc-blur_T1w") == "sub-1_desc-blurUncertainty_T1w"
     assert uncertainty_name("sub-1_T1w") is None and uncertainty_name("head_blur") is None
+    assert is_uncertainty("sub-1_desc-blurUncertainty_T1w") and not is_uncertainty("Uncertainty_1") and not is_uncertainty("sub-1_T1w")
     assert is_mask_of("sub-1_acq-x_label-lesion_mask", "sub-1_acq-x_T1w") and is_mask_of("sub-1_mask", "sub-1_T1w")
     assert not is_mask_of("sub-10_mask", "sub-1_T1w") and not is_mask_of("sub-1_acq-x_mask", "sub-1_T1w")
     assert not is_mask_of("a_mask", "a_T1w")
