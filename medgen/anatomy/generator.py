@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import zoom
 from torch import Tensor
 
-from medgen.anatomy.flow import Edited, warp
+from medgen.anatomy.flow import Edited, refine, warp
 from medgen.anatomy.register import fine_grid, integrate
 from medgen.anatomy.sides import LATERAL, millilitres
 from medgen.anatomy.ventricles import scale_ventricles
@@ -75,8 +74,7 @@ class Generator:
 
     def paint(self, velocity: np.ndarray) -> np.ndarray:
         """Return the template's labels after a velocity (3, x, y, z), on the fine grid."""
-        fine = np.stack([zoom(part, 2, order=1, mode="nearest", grid_mode=True) for part in velocity * 2])
-        shift = integrate(torch.from_numpy(fine.astype(np.float32)))
+        shift = integrate(torch.from_numpy(refine(velocity * 2, np.full(3, 2), tuple(self.template.shape))))
         return warp(self.template[None].float(), shift, "nearest")[0].numpy().round().astype(np.int16)
 
 

@@ -21,7 +21,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter, label
 from medgen.anatomy import generator as g
 from medgen.anatomy import register as r
 from medgen.anatomy.classes import NAMES, classes_of
-from medgen.anatomy.flow import warp
+from medgen.anatomy.flow import refine, warp
 from medgen.anatomy.frame import to_frame
 from medgen.anatomy.sides import millilitres
 
@@ -51,16 +51,12 @@ def moved(image: np.ndarray, velocity: np.ndarray, mode: str = "bilinear") -> np
     return warp(torch.from_numpy(image), r.integrate(torch.from_numpy(velocity)), mode).numpy()
 
 
-def fine_velocity(velocity: np.ndarray) -> np.ndarray:
-    return np.stack([g.zoom(v, 2, order=1, mode="nearest", grid_mode=True) for v in velocity * 2]).astype(np.float32)
-
-
 def template_of(heads: list[Head], velocities: list[np.ndarray]) -> np.ndarray:
     """Return what most heads have at each place once laid on each other, with the heads' mean volume of fluid and grey matter."""
     numbers = np.unique(np.concatenate([np.unique(head.fine) for head in heads]))
     votes = np.zeros((len(numbers), *heads[0].fine.shape), np.float32)
     for head, velocity in zip(heads, velocities):
-        laid = moved(head.fine[None].astype(np.float32), -fine_velocity(velocity), "nearest")[0]
+        laid = moved(head.fine[None].astype(np.float32), refine(-2 * velocity, np.full(3, 2), head.fine.shape), "nearest")[0]
         for index, number in enumerate(numbers):
             votes[index] += gaussian_filter((laid == number).astype(np.float32), 0.5)
     classes = classes_of(numbers.astype(np.int16), "dlmuse")
