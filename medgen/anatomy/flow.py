@@ -112,7 +112,8 @@ class Room:
         first, best, still, rising = value, value, 0, target > value
         again = max(int(AGAIN / STEP / self.spacing.max()), 1)
         for step in range(MOST):
-            velocity = flow(shift) if step % again == 0 else velocity
+            if step % again == 0:
+                velocity = flow(shift)
             following = _then(velocity * STEP, shift)
             value = measure(following)
             if (value >= target) if rising else (value <= target):

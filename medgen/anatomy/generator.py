@@ -22,7 +22,7 @@ from medgen.anatomy.sides import LATERAL, millilitres
 from medgen.anatomy.ventricles import scale_ventricles
 
 WEIGHTS = Path(__file__).with_name("generator.pt")
-SHA256 = ""
+SHA256 = "cdc98f0cc461ee106768d528ea392d64f2034e05f52d3b38c3e9d1ea74523e23"
 AGES = (20.0, 95.0)  #: years that are taken; what was seen is told by the README
 VENTRICLES = (4.0, 150.0)  #: ml that are taken
 LATERALS = sum(LATERAL["dlmuse"], ())
