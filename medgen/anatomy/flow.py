@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, map_coordinates, zoom
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, label, map_coordinates
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import cg
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, interpolate
 
 RAMP = 3.0  #: mm from the skull's inner side over which a flow comes to rest
 STEP = 0.5  #: voxels that a step of a flow goes at most
@@ -76,7 +76,7 @@ class Room:
         stride = np.maximum(np.rint(COARSE / self.spacing), 1).astype(int)
         mask = _blocks(self.mask.astype(np.float32), stride) >= 0.5
         flow = _potential_flow(mask, _blocks(np.where(self.mask, rate, 0), stride), self.spacing * stride)
-        fine = np.stack([_refine(part, stride, self.mask.shape) for part in flow]) * self.ramp
+        fine = refine(flow, stride, self.mask.shape) * self.ramp
         velocity = fine / self.spacing[:, None, None, None]
         top = float(np.abs(velocity).max())
         if top == 0:
@@ -112,7 +112,8 @@ class Room:
         first, best, still, rising = value, value, 0, target > value
         again = max(int(AGAIN / STEP / self.spacing.max()), 1)
         for step in range(MOST):
-            velocity = flow(shift) if step % again == 0 else velocity
+            if step % again == 0:
+                velocity = flow(shift)
             following = _then(velocity * STEP, shift)
             value = measure(following)
             if (value >= target) if rising else (value <= target):
@@ -203,16 +204,21 @@ def _blocks(image: np.ndarray, stride: np.ndarray) -> np.ndarray:
     return np.asarray(image.reshape(x, stride[0], y, stride[1], z, stride[2]).mean((1, 3, 5)))
 
 
-def _refine(image: np.ndarray, stride: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    fine = zoom(image, stride, order=1, mode="nearest", grid_mode=True) if (stride > 1).any() else image
-    return np.asarray(fine[tuple(slice(n) for n in shape)])
+def refine(image: np.ndarray, stride: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return channels (C, x, y, z) on a grid `stride` times as fine, cut to a shape, linear between the old centres."""
+    if (np.asarray(stride) == 1).all():
+        return image
+    coarse = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None]
+    fine = interpolate(coarse, scale_factor=[float(s) for s in stride], mode="trilinear", align_corners=False)[0]
+    return fine[(slice(None), *(slice(n) for n in shape))].numpy()
 
 
 def _potential_flow(mask: np.ndarray, rate: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Return grad p (3, x, y, z) in mm with div grad p = rate (of each cell) in the mask and no flow through its edge."""
     number = np.full(mask.shape, -1)
     number[mask] = np.arange(np.count_nonzero(mask))
-    right = rate[mask] - rate[mask].mean()
+    pieces = label(mask)[0][mask] - 1  # nothing flows from one to another, so that each must balance
+    right = rate[mask] - (np.bincount(pieces, rate[mask]) / np.bincount(pieces))[pieces]
     rows, columns, weights, faces = [], [], [], []
     for axis in range(3):
         near, far = np.moveaxis(number, axis, 0)[:-1], np.moveaxis(number, axis, 0)[1:]
@@ -225,7 +231,7 @@ def _potential_flow(mask: np.ndarray, rate: np.ndarray, spacing: np.ndarray) -> 
     links = coo_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(len(right),) * 2).tocsr()
     degree = np.asarray(links.sum(1)).ravel()
     degree[degree == 0] = 1  # a voxel alone
-    pressure, _ = cg(diags(degree) - links, -right, rtol=1e-4, maxiter=2000, M=diags(1 / degree))
+    pressure, _ = cg(diags(degree) - links, -right, rtol=1e-3, maxiter=500, M=diags(1 / degree))
     flow = np.zeros((3, *mask.shape))
     for axis, (a, b) in enumerate(faces):
         through = (pressure[b] - pressure[a]) / spacing[axis] / 2  # half of a face's flow to each of its cells

@@ -34,11 +34,11 @@ def simulate(
 
     Example: medgen simulate head.nii.gz -o out/ --labels head_labels.nii.gz --text "30 mm tumour in the left temporal lobe" --shift 5
 
-    All of it is synthetic and says so. A field is in mm of world RAS: after(x) = before(x + field(x)).
+    All of it is synthetic and says so. The field is the shift's, in mm of world RAS: what is at x came from x + field(x).
     """
     import json
 
-    from medgen.batch.simulate import INSERTS, Operation
+    from medgen.batch.operation import INSERTS, Operation
     from medgen.batch.simulate import simulate as operate
     from medgen.bundles import BundleError
     from medgen.scans import ScanError

@@ -13,7 +13,8 @@ from medgen.anatomy.flow import jacobian, warp_by_field
 from medgen.anatomy.lesions import longest
 from medgen.anatomy.sides import millilitres, side_mask
 from medgen.anatomy.surgery import ball
-from medgen.batch.simulate import Operation, simulate
+from medgen.batch.operation import Operation
+from medgen.batch.simulate import simulate
 from medgen.bundles import BundleError, available, read_metadata
 from medgen.scans import ScanError
 from tests.anatomy.test_surgery import NOISE

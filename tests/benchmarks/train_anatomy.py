@@ -21,7 +21,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter, label
 from medgen.anatomy import generator as g
 from medgen.anatomy import register as r
 from medgen.anatomy.classes import NAMES, classes_of
-from medgen.anatomy.flow import warp
+from medgen.anatomy.flow import refine, warp
 from medgen.anatomy.frame import to_frame
 from medgen.anatomy.sides import millilitres
 
@@ -51,16 +51,12 @@ def moved(image: np.ndarray, velocity: np.ndarray, mode: str = "bilinear") -> np
     return warp(torch.from_numpy(image), r.integrate(torch.from_numpy(velocity)), mode).numpy()
 
 
-def fine_velocity(velocity: np.ndarray) -> np.ndarray:
-    return np.stack([g.zoom(v, 2, order=1, mode="nearest", grid_mode=True) for v in velocity * 2]).astype(np.float32)
-
-
 def template_of(heads: list[Head], velocities: list[np.ndarray]) -> np.ndarray:
     """Return what most heads have at each place once laid on each other, with the heads' mean volume of fluid and grey matter."""
     numbers = np.unique(np.concatenate([np.unique(head.fine) for head in heads]))
     votes = np.zeros((len(numbers), *heads[0].fine.shape), np.float32)
     for head, velocity in zip(heads, velocities):
-        laid = moved(head.fine[None].astype(np.float32), -fine_velocity(velocity), "nearest")[0]
+        laid = moved(head.fine[None].astype(np.float32), refine(-2 * velocity, np.full(3, 2), head.fine.shape), "nearest")[0]
         for index, number in enumerate(numbers):
             votes[index] += gaussian_filter((laid == number).astype(np.float32), 0.5)
     classes = classes_of(numbers.astype(np.int16), "dlmuse")
@@ -90,7 +86,7 @@ def fit(heads: list[Head], velocities: list[np.ndarray], template: np.ndarray, c
     design = np.c_[np.ones(len(heads)), standard]
     maps = np.linalg.solve(design.T @ design + np.diag([0, 1, 1, 1]), design.T @ data)
     rest = data - design @ maps
-    u, s, vt = np.linalg.svd(rest, full_matrices=False)
+    _, s, vt = np.linalg.svd(rest, full_matrices=False)
     power = s**2 / len(heads)
     noise = power[count:].sum() / (data.shape[1] - count)  # probabilistic PCA in closed form
     w = np.sqrt(np.maximum(power[:count] - noise, 0))[:, None] * vt[:count]
@@ -99,8 +95,8 @@ def fit(heads: list[Head], velocities: list[np.ndarray], template: np.ndarray, c
     by_sex = np.c_[np.ones(len(heads)), about[:, 1]]
     size = np.linalg.lstsq(by_sex, sizes, rcond=None)[0]
     root = np.linalg.cholesky(np.cov((sizes - by_sex @ size).T))
-    half = lambda a: torch.from_numpy(a).half()  # noqa: E731
-    full = lambda a: torch.from_numpy(np.asarray(a)).float()  # noqa: E731
+    half = lambda a: torch.from_numpy(a).half()
+    full = lambda a: torch.from_numpy(np.asarray(a)).float()
     return g.Generator(
         torch.from_numpy(template.astype(np.uint8)), torch.from_numpy(inside), half(maps[0]), half(maps[1:]), half(w), float(np.sqrt(noise)),
         full(centre), full(scale), full([*usual, np.sqrt(left[0] / (len(heads) - 3))]), full(size), full(root),
@@ -154,7 +150,7 @@ def main() -> None:
     requests = [(age, sex, ml) for age in (55.0, 70.0) for sex in ("female", "male") for ml in (10.0, 18.0, 30.0, 45.0)]
     drawn, met, pieces = [], [], []
     for seed, (age, sex, ml) in enumerate(requests):
-        made, affine = g.generate(age, sex, ml, seed=seed, model=model)
+        made, _ = g.generate(age, sex, ml, seed=seed, model=model)
         drawn.append(made.report["ventricles_drawn_ml"])
         met.append(made.report["ventricles_obtained_ml"])
         present = np.unique(made.labels)
