@@ -56,8 +56,8 @@ def info(bundle: str) -> None:
 @app.command()
 def run(
     bundle: Annotated[str, typer.Argument(help="a bundle's name (medgen bundles) or folder")],
-    paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
+    paths: Annotated[list[str], typer.Argument(help="scans, DICOM folders, or folders of them; of --engine dask, URLs too")],
+    output: Annotated[str, typer.Option("--output", "-o", help="folder for the results; of --engine dask, a URL too")],
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
     setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
     mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
@@ -65,6 +65,9 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="try again what failed")] = False,
     workers: Annotated[int, typer.Option(min=1, help="processes; one keeps 2 cores or a GPU busy")] = 1,
+    engine: Annotated[str, typer.Option(help="local: this machine; dask: the workers of --scheduler")] = "local",
+    scheduler: Annotated[Optional[str], typer.Option(help="dask's: address (tcp://HOST:8786), or its --scheduler-file")] = None,
+    ledger: Annotated[Optional[Path], typer.Option(help="folder for the ledger, where -o is a URL")] = None,
     format: Format = "nifti",
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     permissive: Permissive = False,
@@ -79,32 +82,46 @@ def run(
     The same command again goes on where it stopped, and does again what changed; two at once share the work.
     """
     _check_format(format)
+    from dataclasses import replace
+
     from medgen.batch import progress
     from medgen.batch import report as reports
     from medgen.batch.ledger import RunStopped
     from medgen.batch.logs import write_json_lines
     from medgen.batch.run import Options, without_results
+    from medgen.batch.stored import Objects, as_path, find_all, is_url
     from medgen.bundles import BundleError, open_bundle
-    from medgen.scans import ScanError, find
+    from medgen.scans import ScanError
 
+    url = output if is_url(output) else None
+    _check_engine(engine, scheduler, workers, [place for place in (*paths, output) if is_url(place)])
+    if (url is None) != (ledger is None):
+        raise fail("--ledger FOLDER goes with a URL as -o: that keeps the results, the folder keeps the ledger")
+    if url and (report or dry_run):
+        raise fail("--report and --dry-run look at files here, and take no URL")
     try:
+        folder = ledger or Path(output)
         if report:
-            reports.check(output / "report.html")
+            reports.check(folder / "report.html")
         if log_json:
             write_json_lines(log_json)
-        opened = open_bundle(bundle, device, _settings(setting))
-        cases, errors, _ = find(paths)
-        cases = without_results(cases, paths, output, opened)
+        opened = open_bundle(bundle, "cpu" if scheduler else device, _settings(setting))
+        cases, errors, _ = find_all(paths)
+        cases = without_results(cases, [as_path(place) for place in paths], as_path(output), opened)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
-        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive,
-                          mask=mask, memory=memory, retry=retry, workers=workers)  # fmt: skip
+        options = Options(folder, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive,
+                          mask=mask, memory=memory, retry=retry, workers=workers, scheduler=scheduler, url=url)  # fmt: skip
         screen = console()
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, screen)
         else:
             opened.network  # noqa: B018  a missing or altered checkpoint stops here, before the first scan
-            progress.prepare_output(output)
+            progress.prepare_output(folder)
+            if url:
+                Objects(url).prove()
+            if scheduler:
+                opened = replace(opened, device=device or "")  # the workers' to check
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
             if report:
                 screen.quiet = json_lines  # what is printed is for machines then
@@ -180,24 +197,15 @@ def doctor(json_lines: Annotated[bool, typer.Option("--json", help="one JSON obj
     raise typer.Exit(1 if about["problems"] else 0)
 
 
-@app.command()
-def status(
-    output: Annotated[Path, typer.Argument(help="the output folder of a run, while it works or later")],
-    json_lines: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
-) -> None:
-    """Tell how a run stands: done, failed and why, rate, time left. Example: medgen status out/"""
-    from medgen.batch.status import show
-    from medgen.batch.status import status as of
-    from medgen.bundles import BundleError
-
-    try:
-        about = of(output)
-    except BundleError as error:
-        raise fail(str(error)) from None
-    if json_lines:
-        print(json.dumps(about))
-    else:
-        show(about, console())
+def _check_engine(engine: str, scheduler: str | None, workers: int, urls: list[str]) -> None:
+    if engine not in ("local", "dask"):
+        raise fail(f"--engine must be local or dask, not {engine}")
+    if (engine == "dask") != (scheduler is not None):
+        raise fail("--engine dask goes with --scheduler ADDRESS, such as tcp://HOST:8786 (dask scheduler prints it)")
+    if engine == "dask" and workers > 1:
+        raise fail("--workers is for --engine local; dask has its own (dask worker)")
+    if engine == "local" and urls:
+        raise fail(f"{urls[0]}: URLs are read and written by --engine dask only")
 
 
 def _check_format(format: str) -> None:
