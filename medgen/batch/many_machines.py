@@ -141,9 +141,7 @@ class _Crew:
             self.check()
             self.look()
             if to_the_end and not self.sent and self.again:
-                for claim in self.again:
-                    self.send(claim)
-                self.again = []
+                self.send(self.again.pop(0))  # alone: it may be that another's scan killed the workers that had it
             wait = len(self.sent) >= (1 if to_the_end else IN_HAND * max(1, self.workers))
             try:
                 key = self.ended.get(timeout=1.0 if wait else 0.0) if wait else self.ended.get_nowait()
