@@ -26,7 +26,7 @@ GPU = {"GPU": 1.0}
 def cluster(folder: Path, workers: Mapping[str, Mapping[str, float]], env: Mapping[str, str] | None = None) -> Iterator[SpecCluster]:
     """Give a scheduler and workers by name with their resources; each has two threads, and is started again when killed."""
     with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        get_mp_context().set_forkserver_preload(["medgen.batch.one_case", "tests.batch.machines"])
+        get_mp_context().set_forkserver_preload(["medgen.batch.one_case", "s3fs", "tests.batch.machines"])
         common = {"nthreads": 2, "local_directory": str(folder), "memory_limit": "4GB", "env": dict(env or {}), "host": "127.0.0.1",
                   "silence_logs": logging.CRITICAL}  # fmt: skip
         spec = {name: {"cls": Nanny, "options": {**common, "resources": dict(has)}} for name, has in workers.items()}
