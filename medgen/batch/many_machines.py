@@ -42,8 +42,9 @@ def spread(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Resu
     Raises as `run` does; `BundleError` where there is no scheduler or no fitting worker, `RunStopped` where the scheduler is
     lost. Then, or where this process is killed, the same again goes on.
     """
+    options = replace(options, output=options.output.absolute(), mask=options.mask and options.mask.absolute())
     with _connected(str(options.scheduler)) as client, Ledger(options.output) as ledger:
-        work = works(bundle, cases, options)
+        work = works(bundle, [_absolute(case) for case in cases], options)
         begin(ledger, work, options)
         claims = Claims(ledger, work, Objects(options.url) if options.url else Folder(options.output))
         crew = _Crew(client, claims, bundle, options)
@@ -60,6 +61,12 @@ def spread(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Resu
             crew.dismiss()
         if not ledger.others():
             remove_leftovers(options.output)
+
+
+def _absolute(case: Case) -> Case:
+    """Return a case whose files are found from any working directory."""
+    parts = case.parts and {path.absolute(): frames for path, frames in case.parts.items()}
+    return replace(case, files=tuple(path.absolute() for path in case.files), parts=parts)
 
 
 @contextmanager

@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dask
 import numpy as np
 import torch
 from distributed import LocalCluster, Nanny, Scheduler, SpecCluster
 from distributed.utils import get_mp_context
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 GPU = {"GPU": 1.0}
 
@@ -43,7 +47,7 @@ class Killer(threading.Thread):
         self.of, self.pause, self.most, self.rng = of, pause, most, np.random.RandomState(seed)
         self.kills, self.stopped = 0, threading.Event()
 
-    def __enter__(self) -> Killer:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

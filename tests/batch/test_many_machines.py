@@ -22,9 +22,9 @@ from tests.batch.tiny import ball, quick_bundle, save, scans
 from tests.test_cli import call
 
 pytest.importorskip("distributed", reason='pip install "medgen[dask]"')
-from distributed import Client, SpecCluster  # noqa: E402
+from distributed import Client, SpecCluster
 
-from tests.batch.machines import GPU, Killer, Machine, cluster  # noqa: E402
+from tests.batch.machines import GPU, Killer, Machine, cluster
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,13 @@ def test_each_case_is_done_once_by_workers_that_load_the_network_once(
     assert not any(result.files or result.error for result in run(bundle, cases, replace(options, scheduler=None)))
 
 
-def test_a_bad_scan_fails_alone_with_one_reason(machines: SpecCluster, bundle: Bundle, tmp_path: Path) -> None:
-    folder = scans(tmp_path / "in", 4)
+def test_a_bad_scan_fails_alone_with_one_reason(
+    machines: SpecCluster, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where no worker is
+    folder = scans(Path("in"), 4)
     (folder / "p1_T1.nii.gz").write_bytes((folder / "p1_T1.nii.gz").read_bytes()[:2000])
-    run_it = ("run", bundle.root, folder, "-o", tmp_path / "out", "--engine", "dask", "--scheduler", machines.scheduler_address)
+    run_it = ("run", bundle.root, folder, "-o", "out", "--engine", "dask", "--scheduler", machines.scheduler_address)
     code, out, _ = call(*run_it)
     assert code == 1 and "3 written" in out
     (line,) = [line for line in out.splitlines() if "failed: " in line]

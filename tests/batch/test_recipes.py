@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_the_job_that_slurm_is_handed() -> None:
     assert directives == ["-J medgen", "-p gpu", "-A lab", "-n 1", "--cpus-per-task=4", "--mem=30G", "-t 08:00:00", "--gres=gpu:1"]
     assert "module load cuda" in lines and "export OMP_WAIT_POLICY=passive" in lines
     (worker,) = [shlex.split(line) for line in lines if "dask_worker" in line]
-    options = dict(zip(worker, worker[1:]))
+    options = dict(pairwise(worker))
     assert worker[:3] == [sys.executable, "-m", "distributed.cli.dask_worker"] and worker[3].startswith("tcp://")
     assert options["--resources"] == "GPU=1" and options["--nthreads"] == "4" and "--nanny" in worker
 

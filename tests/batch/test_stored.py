@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,9 +26,9 @@ from tests.test_cli import call
 
 for needed in ("distributed", "s3fs", "moto", "flask"):
     pytest.importorskip(needed, reason='pip install "medgen[dask,s3,test]"')
-from distributed import SpecCluster  # noqa: E402
+from distributed import SpecCluster
 
-from tests.batch.machines import cluster  # noqa: E402
+from tests.batch.machines import cluster
 
 KEY = "not-a-secret-of-anyone"
 
@@ -123,8 +124,6 @@ def test_dicom_series_and_names_of_nobody(machines: SpecCluster, bundle: Bundle,
     assert not any("ueller" in path or b"ueller" in store().cat_file(path) for path in made)
     store().pipe_file(f"{str(done.files[0]).removeprefix('s3://')}/99999.dcm", b"of an earlier series with more slices")
     assert not any(result.files for result in spread(bundle, find_stored(["s3://bucket/dicom/in"]).cases, options))
-    from dataclasses import replace
-
     assert any(result.files for result in spread(bundle, find_stored(["s3://bucket/dicom/in"]).cases, replace(options, overwrite=True)))
     assert sorted(store().find("bucket/dicom/out")) == made
 
@@ -191,9 +190,9 @@ def test_a_store_that_is_not_there_is_no_scans_fault(keys: dict[str, str], tmp_p
     assert code == 2 and "URLs are read and written by --engine dask only" in err
     with pytest.raises(RunStopped, match="s3://nowhere: the store does not answer as it should"):
         Objects("s3://nowhere").recorded({"": tmp_path / "p.nii.gz"})
-    with patch.dict("sys.modules", {"s3fs": None}), patch.dict("fsspec.registry._registry", clear=True):
-        with pytest.raises(BundleError, match=r'Install s3fs .*: pip install "medgen\[s3\]"'):
-            Objects("s3://bucket/x")
+    missing = pytest.raises(BundleError, match=r'Install s3fs .*: pip install "medgen\[s3\]"')
+    with patch.dict("sys.modules", {"s3fs": None}), patch.dict("fsspec.registry._registry", clear=True), missing:
+        Objects("s3://bucket/x")
 
 
 def test_what_is_a_url() -> None:
