@@ -106,7 +106,10 @@ class _Crew:
         """Look, now and then, which workers there are. Raises `BundleError` where at the start none has what is needed."""
         if self.workers >= 0 and time.monotonic() - self.looked < LOOK:
             return
-        info = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        try:
+            info = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        except OSError:
+            raise self.lost() from None
         fit = sum(1 for one in info if not self.needs or one["resources"].get("GPU", 0) > 0)
         if self.workers < 0 and info and not fit:
             raise BundleError(
@@ -138,6 +141,7 @@ class _Crew:
         order = Order(str(bundle.root), bundle.sha256, bundle.device or None, settings, work, self.options, row.deaths)
         key = (f"medgen-{self.claims.ledger.worker}", work.name, row.turn, row.deaths)  # dask learns by what keys begin with
         event("sent", case=work.name)
+        self.check()
         future = self.client.submit(do, order, key=key, pure=False, resources=self.needs)
         self.sent[key] = claim, future
         future.add_done_callback(lambda done: self.ended.put(done.key))
@@ -151,7 +155,7 @@ class _Crew:
                 self.send(self.again.pop(0))  # alone: it may be that another's scan killed the workers that had it
             wait = len(self.sent) >= (1 if to_the_end else IN_HAND * max(1, self.workers))
             try:
-                key = self.ended.get(timeout=1.0 if wait else 0.0) if wait else self.ended.get_nowait()
+                key = self.ended.get(timeout=1.0) if wait else self.ended.get_nowait()
             except queue.Empty:
                 if not wait:
                     return
@@ -163,10 +167,11 @@ class _Crew:
     def settle(self, claim: Claim, future: Future) -> Result | None:
         """Enter into the ledger what became of a case; None where it is to be tried again."""
         from distributed import CancelledError, KilledWorker
+        from distributed.comm import CommClosedError
 
         try:
             outcome: Any = future.result()
-        except CancelledError:
+        except (CancelledError, CommClosedError):
             raise self.lost() from None
         except KilledWorker:
             if claim.row.deaths == 0:  # last, with half the memory
