@@ -13,8 +13,8 @@ from typing import Any
 
 from medgen.batch.ledger import DEATHS, Ledger, Row
 from medgen.batch.logs import event
+from medgen.batch.object_store import StoredCase
 from medgen.batch.places import Folder, Place
-from medgen.batch.stored import Stored
 from medgen.scans import Case
 from medgen.scans.contents import content, files_of, state
 
@@ -46,14 +46,14 @@ class Work:
 
     def input_state(self) -> str:
         """Return what changes when the files do; see `state`. Of an object, what the store told of it."""
-        if isinstance(self.case, Stored):
+        if isinstance(self.case, StoredCase):
             return input_hash(self.case, self.case.state, state(files_of(self.mask)) if self.mask else "")
         found = state(self.files())
         return found and input_hash(self.case, found)
 
     def input(self) -> str:
         """Return the hash of the scan's and the mask's content, which takes reading them; "" of an object: it is far away."""
-        if isinstance(self.case, Stored):
+        if isinstance(self.case, StoredCase):
             return ""
         return input_hash(self.case, content(files_of(self.case)), content(files_of(self.mask)) if self.mask else "")
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from medgen.batch.claims import Claim, Claims, Settled
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.logs import LOG, event
+from medgen.batch.object_store import Objects
 from medgen.batch.places import Folder
 from medgen.batch.results import Options, Result
 from medgen.batch.run import begin, works
-from medgen.batch.stored import Objects
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case
 from medgen.scans.whole import remove_leftovers

@@ -17,10 +17,10 @@ import torch
 from distributed import get_worker
 
 from medgen.batch.claims import Work
+from medgen.batch.object_store import Objects, StoredCase, fetch
 from medgen.batch.places import Folder, Place
 from medgen.batch.results import Options, write
 from medgen.batch.run import read_in, restored, why
-from medgen.batch.stored import Objects, Stored, fetch
 from medgen.bundles import Bundle, BundleError, open_bundle
 from medgen.scans import Case, ScanError
 from medgen.scans.deidentify import Deidentifier
@@ -123,7 +123,7 @@ def _here(options: Options, folder: Path) -> tuple[Options, Place]:
 @contextmanager
 def _as_file(work: Work, folder: Path) -> Iterator[Work]:
     """Give a case as one of files; errors name its objects, not what was fetched."""
-    if not isinstance(work.case, Stored):
+    if not isinstance(work.case, StoredCase):
         yield work
         return
     place = folder / "in"

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from medgen.batch.apply import Restored
+from medgen.batch.object_store import StoredCase
 from medgen.batch.sidecar import describe, versions, write_json
-from medgen.batch.stored import Stored
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, write_nifti
 from medgen.scans.dicom_derived import EDGE_ENHANCEMENT, RESAMPLING, SMOOTHING, Code, Maker
@@ -76,7 +76,7 @@ def stem(bundle: Bundle, case: Case, options: Options) -> str:
 @cache
 def _pseudonym(case: Case) -> str:
     """Return a name that stays the same from run to run, and cannot be guessed from a patient's: it takes the content too."""
-    if isinstance(case, Stored):
+    if isinstance(case, StoredCase):
         return _drawn_from(case.name, case.state.encode())
     try:
         content = case.files[0].read_bytes()

@@ -88,8 +88,8 @@ def run(
     from medgen.batch import report as reports
     from medgen.batch.ledger import RunStopped
     from medgen.batch.logs import write_json_lines
+    from medgen.batch.object_store import Objects, as_path, find_all, is_url
     from medgen.batch.run import Options, without_results
-    from medgen.batch.stored import Objects, as_path, find_all, is_url
     from medgen.bundles import BundleError, open_bundle
     from medgen.scans import ScanError
 

@@ -26,7 +26,7 @@ MARKS = ("size", "ETag", "etag", "md5Hash", "content_md5", "mtime", "created")
 
 
 @dataclass(frozen=True)
-class Stored(Case):
+class StoredCase(Case):
     """A case of objects.
 
     Attributes:
@@ -73,7 +73,7 @@ def find_stored(urls: Iterable[str]) -> Found:
             members = tuple(_join(url, name) for name in names)
             place = as_path(_join(url, group))
             digest = hashlib.sha256("\n".join(marks[name] for name in names).encode()).hexdigest()
-            cases.append(Stored(case_name(place.name), tuple(map(as_path, members)), kind_by_name(names[0] or url) or "", urls=members, state=digest))
+            cases.append(StoredCase(case_name(place.name), tuple(map(as_path, members)), kind_by_name(names[0] or url) or "", urls=members, state=digest))
         if not groups:
             errors.append(ScanError(url, "holds no scans", "give a URL with NIfTI, NRRD or MHA, or folders of .dcm, under it"))
     return Found(unique(cases), errors, [])
@@ -86,7 +86,7 @@ def find_all(places: Sequence[str]) -> Found:
     return Found(unique([*found, *stored]) if stored else found, [*errors, *more], skipped)
 
 
-def fetch(case: Stored, folder: Path) -> Case:
+def fetch(case: StoredCase, folder: Path) -> Case:
     """Fetch a case into an empty folder, and return it as one of files.
 
     Raises `ScanError`, with URLs instead of paths, where it is gone, forbidden, or not one volume; `RunStopped` where the

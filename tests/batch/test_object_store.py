@@ -16,8 +16,8 @@ import pytest
 
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.many_machines import spread
+from medgen.batch.object_store import Objects, as_path, fetch, find_all, find_stored, is_url
 from medgen.batch.run import Options, run
-from medgen.batch.stored import Objects, as_path, fetch, find_all, find_stored, is_url
 from medgen.bundles import Bundle, BundleError, open_bundle
 from medgen.scans import ScanError, find
 from tests.batch.killing import assert_same
