@@ -8,7 +8,8 @@ diffeomorphism: tissue is pushed aside and never torn or folded, and nothing mov
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Edited:
 
     labels: np.ndarray
     field: np.ndarray | None
-    report: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = member(default_factory=dict)
 
 
 def spacing_of(affine: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from typing import Any
 
 from medgen.batch.ledger import DEATHS, Ledger, Row
 from medgen.batch.logs import event
+from medgen.batch.object_store import StoredCase
+from medgen.batch.places import Folder, Place
 from medgen.scans import Case
 from medgen.scans.contents import content, files_of, state
 
@@ -43,12 +45,16 @@ class Work:
         return [*files_of(self.case), *(files_of(self.mask) if self.mask else [])]
 
     def input_state(self) -> str:
-        """Return what changes when the files do; see `state`."""
+        """Return what changes when the files do; see `state`. Of an object, what the store told of it."""
+        if isinstance(self.case, StoredCase):
+            return input_hash(self.case, self.case.state, state(files_of(self.mask)) if self.mask else "")
         found = state(self.files())
         return found and input_hash(self.case, found)
 
     def input(self) -> str:
-        """Return the hash of the scan's and the mask's content, which takes reading them."""
+        """Return the hash of the scan's and the mask's content, which takes reading them; "" of an object: it is far away."""
+        if isinstance(self.case, StoredCase):
+            return ""
         return input_hash(self.case, content(files_of(self.case)), content(files_of(self.mask)) if self.mask else "")
 
 
@@ -75,12 +81,17 @@ class Claims:
     Where another process dies, its cases are claimed too, last: it may be that one of them killed it.
     """
 
-    def __init__(self, ledger: Ledger, work: Sequence[Work]) -> None:
+    def __init__(self, ledger: Ledger, work: Sequence[Work], place: Place | None = None) -> None:
         self.ledger, self._work = ledger, list(work)
+        self.place = place or Folder(ledger.path.parent)
         self._stopped = threading.Event()
         self._suspects: set[str] = set()
 
     def __iter__(self) -> Iterator[Settled | Claim]:
+        return (found for found in self.looks() if found is not None)
+
+    def looks(self) -> Iterator[Settled | Claim | None]:
+        """Iterate likewise, and yield None each time after waiting for others, for who has something else to do meanwhile."""
         todo, waiting = self._work, False
         while todo and not self._stopped.is_set():
             left = []
@@ -97,6 +108,7 @@ class Claims:
                     event("waiting", cases=len(left), reason="others have them in hand")
                 waiting = True
                 self._stopped.wait(POLL)
+                yield None
             todo = left
 
     def stop(self) -> None:
@@ -147,13 +159,11 @@ class Claims:
         work = claim.work
         self.ledger.fail(claim.row, bundle_sha256=work.bundle_sha256, parameters=work.parameters, tried=work.tried, reason=reason)
 
-    def done(self, claim: Claim, input: str, files: dict[str, Path], seconds: float) -> None:
-        """Enter that a case is done: its files are on the disk, by name."""
-        work, folder = claim.work, self.ledger.path.parent
-        for key in claim.row.outputs.keys() - files.keys():  # such as an uncertainty, of an earlier scan or bundle
-            for name in claim.row.outputs[key][0]:
-                (folder / name).unlink(missing_ok=True)
-        outputs = {key: _recorded(folder, path) for key, path in files.items()}
+    def done(self, claim: Claim, input: str, outputs: dict[str, list[Any]], seconds: float) -> None:
+        """Enter that a case is done: its results are in their place, recorded by name."""
+        work = claim.work
+        for key in claim.row.outputs.keys() - outputs.keys():  # such as an uncertainty, of an earlier scan or bundle
+            self.place.remove(claim.row.outputs[key][0])
         self.ledger.done(claim.row, input=input, bundle_sha256=work.bundle_sha256, parameters=work.parameters, outputs=outputs,
                          seconds=seconds)  # fmt: skip
 
@@ -165,9 +175,8 @@ class Claims:
 
     def _verified(self, names: list[str], digest: str, seen: str) -> list[Any] | None:
         """Return what is recorded of an output, with its state as it is now; None where it is not what was written."""
-        files = [self.ledger.path.parent / name for name in names]
-        now = state(files)
-        if now == seen or (now and content(files) == digest):
+        now = self.place.state(names)
+        if now == seen or (now and self.place.content(names) == digest):
             return [names, digest, now]
         return None
 
@@ -176,8 +185,3 @@ def input_hash(case: Case, *parts: str) -> str:
     """Return a hash of hashes, other for each of several volumes in the same files; it is not that of any file."""
     frames = [list(frames) for _, frames in sorted(case.parts.items())] if case.parts else []
     return hashlib.sha256(json.dumps([*parts, frames]).encode()).hexdigest()
-
-
-def _recorded(folder: Path, path: Path) -> list[Any]:
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [[file.relative_to(folder).as_posix() for file in files], content(files), state(files)]

@@ -126,7 +126,14 @@ class Ledger:
     def _give_back(self) -> None:
         with suppress(RunStopped), self._guarded():
             self._sql.execute("UPDATE cases SET state='planned', turn=turn+1 WHERE state='running' AND worker=?", (self.worker,))
-            self._sql.execute("DELETE FROM workers WHERE id=?", (self.worker,))
+            self._sql.execute("DELETE FROM workers WHERE id LIKE ? || '%'", (self.worker,))
+
+    def lead(self, hands: int) -> None:
+        """Tell how many workers this process leads: each counts as one for who asks how a run stands."""
+        with self._guarded():
+            self._sql.execute("DELETE FROM workers WHERE id LIKE ? || '/%'", (self.worker,))
+            for number in range(1, hands):
+                self._sql.execute("INSERT INTO workers VALUES (?, ?, ?, 0)", (f"{self.worker}/{number}", machine(), identity()))
 
     def plan(self, names: Iterable[tuple[str, str]], *, retry: bool = False, again: bool = False) -> None:
         """Enter cases that are new, by the names of result and bundle.
@@ -206,7 +213,7 @@ class Ledger:
             return False
         where, process, beat = found
         if where == machine() and process == identity():
-            return worker in _OPEN
+            return str(worker).partition("/")[0] in _OPEN
         if where == machine():
             return is_alive(process)
         heard, since = self._heard.get(str(worker), (None, 0.0))
@@ -218,7 +225,7 @@ class Ledger:
     def others(self) -> list[str]:
         """Return the living workers but this one, and forget the dead of this machine that hold nothing."""
         with self._guarded():
-            ids = [one for (one,) in self._sql.execute("SELECT id FROM workers WHERE id<>?", (self.worker,)).fetchall()]
+            ids = [one for (one,) in self._sql.execute("SELECT id FROM workers WHERE id NOT LIKE ? || '%'", (self.worker,)).fetchall()]
         living = [one for one in ids if self.living(one)]
         with self._guarded():
             for one in set(ids) - set(living) if not self._only_read else ():
@@ -248,7 +255,7 @@ class Ledger:
     def _beat(self) -> None:
         while not self._closing.wait(BEAT):
             with suppress(RunStopped), self._guarded():  # a full disk stops the run where it matters
-                self._sql.execute("UPDATE workers SET beat=beat+1 WHERE id=?", (self.worker,))
+                self._sql.execute("UPDATE workers SET beat=beat+1 WHERE id LIKE ? || '%'", (self.worker,))
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from medgen.batch.apply import prepare, seconds_a_voxel
 from medgen.batch.convert import convert
 from medgen.batch.logs import event
+from medgen.batch.many_machines import spread
 from medgen.batch.run import Options, Result, one_line, outputs, run
 from medgen.batch.workers import share
 from medgen.bundles import Bundle, BundleError
@@ -64,10 +64,11 @@ def follow(
     failures = [str(error) for error in errors]
     written = skipped = 0
     begun = time.monotonic()
+    engine = spread if options.scheduler else share if options.workers > 1 else run
     event("start", bundle=bundle.root.name, bundle_sha256=bundle.sha256, device=bundle.device, cases=len(cases), unread=len(errors))
     with _bar(console, json_lines) as bar:
         task = bar.add_task(cases[0].name, total=len(cases))
-        for number, result in enumerate(share(bundle, cases, options) if options.workers > 1 else run(bundle, cases, options), start=1):
+        for number, result in enumerate(engine(bundle, cases, options), start=1):
             following = cases[number].name if number < len(cases) else "writing"
             bar.update(task, advance=1, description=following)
             if result.error:
@@ -81,7 +82,7 @@ def follow(
     if not json_lines:
         for error in errors:
             console.print(f"failed: {error}", markup=False)
-        notes = [f"{written} written to {os.fspath(options.output)}"]
+        notes = [f"{written} written to {options.url or options.output}"]
         notes += [f"{skipped} were there already (--overwrite does them again)"] if skipped else []
         notes += [f"{len(failures)} failed (--retry tries them again)"] if failures else []
         console.print(", ".join(notes), markup=False)

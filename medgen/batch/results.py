@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from medgen.batch.apply import Restored
 from medgen.batch.derivative import bids_keys
+from medgen.batch.object_store import StoredCase
 from medgen.batch.sidecar import describe, versions, write_json
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, write_nifti
@@ -40,6 +42,9 @@ class Options:
     retry: bool = False  #: scans that failed are tried again
     workers: int = 1  #: processes, for machines with more cores or GPUs than one network keeps busy (`batch.workers`)
     bids: Dataset | None = None  #: the dataset that all scans are of: the output is a BIDS derivative, of NIfTI
+    scheduler: str | None = None  #: of dask: its address or file; the work is done by its workers (`batch.many_machines`)
+    url: str | None = None  #: of an object store, where results go instead of `output`, which keeps the ledger
+    secret: str = field(default_factory=lambda: uuid.uuid4().hex, repr=False)  #: what de-identified names of a run come from
 
     def is_dicom(self, case: Case) -> bool:
         """Return whether the restored scan is written as a DICOM series."""
@@ -51,7 +56,7 @@ class Result:
     """What became of one case: files written, or an error in one line, or neither where it was done before or elsewhere."""
 
     case: Case
-    files: tuple[Path, ...] = ()
+    files: tuple[Path | str, ...] = ()  #: paths, or URLs
     seconds: float = 0.0
     error: str | None = None
     warnings: tuple[str, ...] = ()
@@ -88,11 +93,17 @@ def _derivative(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]
 @cache
 def _pseudonym(case: Case) -> str:
     """Return a name that stays the same from run to run, and cannot be guessed from a patient's: it takes the content too."""
+    if isinstance(case, StoredCase):
+        return _drawn_from(case.name, case.state.encode())
     try:
         content = case.files[0].read_bytes()
     except OSError:
         content = b""  # which reading it will tell
-    return f"case-{hashlib.sha256(case.name.encode() + content).hexdigest()[:10]}"
+    return _drawn_from(case.name, content)
+
+
+def _drawn_from(name: str, content: bytes) -> str:
+    return f"case-{hashlib.sha256(name.encode() + content).hexdigest()[:10]}"
 
 
 def write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: Options, seconds: float) -> dict[str, Path]:

@@ -95,7 +95,7 @@ class _Read:
 
 
 def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Result]:
-    deidentifier = Deidentifier() if options.deidentify else None
+    deidentifier = Deidentifier(options.secret) if options.deidentify else None
     each = iter(claims)
 
     def take() -> _Read | Settled | None:
@@ -104,9 +104,7 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             return claim
         event("reading", case=claim.work.name)
         try:
-            scan = read(claim.work.case, permissive=options.permissive)
-            mask = read_mask(claim.work.mask, scan, permissive=options.permissive)
-            return _Read(claim, scan, mask, input_hash(claim.work.case, scan.sha256, mask.sha256 if mask else ""))
+            return _Read(claim, *read_in(claim.work, options))
         except Exception as error:  # noqa: BLE001  no scan may stop the others
             return _Read(claim, error=error)
 
@@ -115,10 +113,7 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             raise taken.error or ValueError("was not read")
         event("restoring", case=taken.claim.work.name)
         scan = taken.scan if deidentifier is None else deidentifier.scan(taken.scan)
-        return scan, apply(
-            bundle, scan, taken.mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed,
-            memory=_memory(bundle, options, taken.claim.row.deaths),
-        )  # fmt: skip
+        return scan, restored(bundle, scan, taken.mask, options, taken.claim.row.deaths)
 
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         written: Future[Result] | None = None
@@ -143,9 +138,9 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
                     result = Result(taken.work.case, error=taken.reason)
                 else:
                     try:
-                        scan, restored = restore(taken)
+                        scan, made = restore(taken)
                         began, ended = max(ended, taken.claim.at), time.perf_counter()
-                        written = writer.submit(_write, bundle, claims, taken, scan, restored, options, ended - began)
+                        written = writer.submit(_write, bundle, claims, taken, scan, made, options, ended - began)
                     except Exception as error:  # noqa: BLE001  no scan may stop the others
                         result = _failed(claims, taken.claim, error, options)
                     del taken  # memory: the next scan is here already
@@ -165,6 +160,21 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             claims.stop()
 
 
+def read_in(work: Work, options: Options) -> tuple[Scan, Scan | None, str]:
+    """Return a case's scan, its mask where it has one, and the hash of what was read."""
+    scan = read(work.case, permissive=options.permissive)
+    mask = read_mask(work.mask, scan, permissive=options.permissive)
+    return scan, mask, input_hash(work.case, scan.sha256, mask.sha256 if mask else "")
+
+
+def restored(bundle: Bundle, scan: Scan, mask: Scan | None, options: Options, deaths: int) -> Restored:
+    """Return what a bundle makes of a scan, as the options want it, of one that `deaths` programs were killed over."""
+    return apply(
+        bundle, scan, mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed,
+        memory=_memory(bundle, options, deaths),
+    )  # fmt: skip
+
+
 def _memory(bundle: Bundle, options: Options, deaths: int) -> float | None:
     """Return the GiB that a scan may take: of several workers each a part, and half where the program was killed over it."""
     memory = options.memory
@@ -175,24 +185,31 @@ def _memory(bundle: Bundle, options: Options, deaths: int) -> float | None:
 
 def _failed(claims: Claims, claim: Claim, error: Exception, options: Options) -> Result:
     """Enter a failure into the ledger, and return it. Raises `RunStopped` where the disk is full."""
+    reason, kept = why(claim.work, error, options)
+    claims.fail(claim, kept)
+    event("failed", case=claim.work.name, reason=kept)
+    return Result(claim.work.case, error=reason)
+
+
+def why(work: Work, error: Exception, options: Options) -> tuple[str, str]:
+    """Return what went wrong with a case in one line, and what of it may be kept.
+
+    Raises `RunStopped` where it is no scan's fault: the disk is full.
+    """
     if isinstance(error, RunStopped):
         raise error
     if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
         raise RunStopped(f"{options.output}: {error.__cause__.strerror}; free space, and the same again goes on") from None
-    case = claim.work.case
-    reason = one_line(case, error)
-    told = _private(claim, error) if options.deidentify else reason
-    claims.fail(claim, told)
-    event("failed", case=claim.work.name, reason=told)
-    return Result(case, error=reason)
+    reason = one_line(work.case, error)
+    return reason, _private(work, error) if options.deidentify else reason
 
 
-def _private(claim: Claim, error: Exception) -> str:
+def _private(work: Work, error: Exception) -> str:
     """Return what went wrong without the names of files, which may be a patient's."""
-    if one_line(claim.work.case, error).endswith(NO_MEMORY):
-        return f"{claim.work.name}: {NO_MEMORY}"
+    if one_line(work.case, error).endswith(NO_MEMORY):
+        return f"{work.name}: {NO_MEMORY}"
     what = f"{error.reason}; {error.remedy}" if isinstance(error, ScanError) else type(error).__name__
-    return f"{claim.work.name}: {what}"
+    return f"{work.name}: {what}"
 
 
 def one_line(case: Case, error: Exception) -> str:
@@ -209,14 +226,14 @@ def one_line(case: Case, error: Exception) -> str:
 
 
 def _write(
-    bundle: Bundle, claims: Claims, taken: _Read, scan: Scan, restored: Restored, options: Options, seconds: float
+    bundle: Bundle, claims: Claims, taken: _Read, scan: Scan, made: Restored, options: Options, seconds: float
 ) -> Result:
     work = taken.claim.work
     event("writing", case=work.name)
     try:
-        files = write(bundle, work.case, scan, restored, options, seconds)
-        claims.done(taken.claim, taken.input, files, seconds)
+        files = write(bundle, work.case, scan, made, options, seconds)
+        claims.done(taken.claim, taken.input, claims.place.recorded(files), seconds)
     except Exception as error:  # noqa: BLE001  no scan may stop the others
         return _failed(claims, taken.claim, error, options)
     event("done", case=work.name, seconds=round(seconds, 2), files=[str(path) for path in files.values()])
-    return Result(work.case, tuple(files.values()), seconds, warnings=(*scan.warnings, *restored.warnings))
+    return Result(work.case, tuple(files.values()), seconds, warnings=(*scan.warnings, *made.warnings))

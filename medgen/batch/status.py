@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
-from medgen.batch.ledger import NAME, Ledger
+from medgen.batch.ledger import NAME, Ledger, Row
 from medgen.bundles import BundleError
 
 
@@ -33,6 +36,60 @@ def status(folder: Path) -> dict[str, Any]:
         "seconds_left": round(left * each / workers, 1) if each and workers else None,
         "failures": [{"case": row.name, "reason": row.reason} for row in rows if row.state == "failed"],
     }
+
+
+def extrapolate(folder: Path, scans: int) -> dict[str, Any]:
+    """Return what so many scans would take, by what those that are done took: hours by the number of workers, and bytes.
+
+    A worker's seconds are those between two scans, since reading and writing go on beside the network. What is read is told
+    without compression. Raises `BundleError` where no scan is done.
+    """
+    with Ledger(folder, only_read=True) as ledger:
+        rows = ledger.rows()
+    done = [row for row in rows if row.state == "done" and row.seconds]
+    if not done:
+        raise BundleError(f"{folder}: no scan is done, so there is nothing to go by; run some first")
+    took = [float(row.seconds or 0) for row in done]
+    written = [sum(size for names, *_ in row.outputs.values() for size in _sizes(folder, names)) for row in done]
+    read = [_voxel_bytes(folder, row) for row in done]
+    each = mean(took)
+    return {
+        "scans": scans,
+        "measured_on": len(done),
+        "seconds_a_scan": round(each, 3),
+        "standard_error": round(stdev(took) / len(took) ** 0.5, 3) if len(took) > 1 else None,
+        "hours": {workers: round(scans * each / 3600 / workers, 1) for workers in (1, 10, 100, 1000)},
+        "bytes_read": _times(read, scans),
+        "bytes_written": _times(written, scans),
+        "bytes_of_ledger": round((folder / NAME).stat().st_size / len(rows) * scans),
+    }
+
+
+def _times(each: list[int], scans: int) -> int | None:
+    return round(mean(each) * scans) if all(each) else None  # results in an object store are not looked at
+
+
+def _sizes(folder: Path, names: list[str]) -> list[int]:
+    return [(folder / name).stat().st_size for name in names if (folder / name).is_file()]
+
+
+def _voxel_bytes(folder: Path, row: Row) -> int:
+    try:
+        told = json.loads((folder / row.outputs["json"][0][0]).read_text())
+        return int(np.dtype(told["dtype"]).itemsize * np.prod(told["shape"], dtype=np.int64))
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def show_extrapolation(about: dict[str, Any], console: Console) -> None:
+    """Print what many scans would take, as a table in Markdown."""
+    error = f" (standard error {about['standard_error']})" if about["standard_error"] is not None else ""
+    console.print(f"{about['scans']:,} scans, by {about['measured_on']} that took {about['seconds_a_scan']:.3g} s each{error}:\n")
+    sizes = {"read, without compression": about["bytes_read"], "written": about["bytes_written"], "ledger": about["bytes_of_ledger"]}
+    rows = [(f"{workers:,} worker{'s' if workers > 1 else ''}", f"{hours:,.1f} h") for workers, hours in about["hours"].items()]
+    rows += [(what, f"{size / 1e9:,.1f} GB") for what, size in sizes.items() if size is not None]
+    for left, right in (("what", "how much"), ("---", "---"), *rows):
+        console.print(f"| {left} | {right} |", markup=False)
 
 
 def show(about: dict[str, Any], console: Console) -> None:

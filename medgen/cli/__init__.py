@@ -8,6 +8,7 @@ from medgen.cli import (  # noqa: F401  each adds its commands
     scans,
     simulate,
     slicer,
+    status,
     text,
     train,
     watch,

@@ -56,8 +56,8 @@ def info(bundle: str) -> None:
 @app.command()
 def run(
     bundle: Annotated[str, typer.Argument(help="a bundle's name (medgen bundles) or folder")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
-    paths: Annotated[Optional[list[Path]], typer.Argument(help="scans, DICOM folders, or folders of them")] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="folder for the results; of --engine dask, a URL too")],
+    paths: Annotated[Optional[list[str]], typer.Argument(help="scans, DICOM folders, or folders of them; of --engine dask, URLs too")] = None,
     text: Annotated[Optional[str], typer.Option(help="what to make, in words, for bundles that make scans to order")] = None,
     count: Annotated[int, typer.Option("-n", min=1, help="with --text: how many scans, of as many seeds")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="with --text: the first seed")] = 0,
@@ -68,6 +68,9 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="try again what failed")] = False,
     workers: Annotated[int, typer.Option(min=1, help="processes; one keeps 2 cores or a GPU busy")] = 1,
+    engine: Annotated[str, typer.Option(help="local: this machine; dask: the workers of --scheduler")] = "local",
+    scheduler: Annotated[Optional[str], typer.Option(help="dask's: address (tcp://HOST:8786), or its --scheduler-file")] = None,
+    ledger: Annotated[Optional[Path], typer.Option(help="folder for the ledger, where -o is a URL")] = None,
     format: Format = "auto",
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     permissive: Permissive = False,
@@ -84,36 +87,46 @@ def run(
     The same command again goes on where it stopped, and does again what changed; two at once share the work.
     """
     _check_format(format)
+    from dataclasses import replace
+
     from medgen.batch import progress
     from medgen.batch import report as reports
     from medgen.batch.derivative import bids_of, describe_derivative
     from medgen.batch.ledger import RunStopped
     from medgen.batch.logs import write_json_lines
+    from medgen.batch.object_store import Objects, as_path, find_all, is_url
     from medgen.batch.run import Options, without_results
     from medgen.bundles import BundleError, open_bundle
+    from medgen.cli.order import make
     from medgen.scans import ScanError
-    from medgen.scans.bids import scans_in
 
+    url = output if is_url(output) else None
+    _check_engine(engine, scheduler, workers, [place for place in (*(paths or ()), output) if is_url(place)])
+    if (url is None) != (ledger is None):
+        raise fail("--ledger FOLDER goes with a URL as -o: that keeps the results, the folder keeps the ledger")
+    if url and (report or dry_run):
+        raise fail("--report and --dry-run look at files here, and take no URL")
     try:
+        folder = ledger or Path(output)
         if report:
-            reports.check(output / "report.html")
+            reports.check(folder / "report.html")
         if log_json:
             write_json_lines(log_json)
-        opened = open_bundle(bundle, device, _settings(setting))
+        opened = open_bundle(bundle, "cpu" if scheduler else device, _settings(setting))
         if text is not None:
-            if paths:
-                raise BundleError("--text makes scans; leave the paths out")
-            options = Options(output, overwrite=overwrite, format="nifti" if format == "auto" else format, memory=memory, seed=seed)
-            raise typer.Exit(1 if _order(opened, text, count, options, json_lines) else 0)
+            if paths or url:
+                raise BundleError("--text makes scans, here: leave the paths out, and name a folder")
+            options = Options(folder, overwrite=overwrite, format="nifti" if format == "auto" else format, memory=memory, seed=seed)
+            raise typer.Exit(1 if make(opened, text, count, options, json_lines) else 0)
         if not paths:
             raise BundleError("no scans were named; name files or folders, or give --text to a bundle that takes it")
-        bids = bids_of(paths, format, deidentify)
-        cases, errors, skipped = scans_in(paths)
-        cases = without_results(cases, paths, output, opened)
+        bids = bids_of([Path(place) for place in paths], format, deidentify) if not (url or any(map(is_url, paths))) else None
+        cases, errors, skipped = find_all(paths)
+        cases = without_results(cases, [as_path(place) for place in paths], as_path(output), opened)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
-        options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive,
-                          mask=mask, memory=memory, retry=retry, workers=workers, bids=bids)  # fmt: skip
+        options = Options(folder, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive, bids=bids,
+                          mask=mask, memory=memory, retry=retry, workers=workers, scheduler=scheduler, url=url)  # fmt: skip
         screen = console()
         for note in skipped if bids and not json_lines else ():
             screen.print(note, markup=False)
@@ -122,8 +135,12 @@ def run(
         else:
             opened.network  # noqa: B018  a missing or altered checkpoint stops here, before the first scan
             if bids:
-                describe_derivative(output, bids, opened)
-            progress.prepare_output(output)
+                describe_derivative(folder, bids, opened)
+            progress.prepare_output(folder)
+            if url:
+                Objects(url).prove()
+            if scheduler:
+                opened = replace(opened, device=device or "")  # the workers' to check
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
             if report:
                 screen.quiet = json_lines  # what is printed is for machines then
@@ -149,56 +166,15 @@ def doctor(json_lines: Annotated[bool, typer.Option("--json", help="one JSON obj
     raise typer.Exit(1 if about["problems"] else 0)
 
 
-@app.command()
-def status(
-    output: Annotated[Path, typer.Argument(help="the output folder of a run, while it works or later")],
-    json_lines: Annotated[bool, typer.Option("--json", help="one JSON object, for machines")] = False,
-) -> None:
-    """Tell how a run stands: done, failed and why, rate, time left. Example: medgen status out/"""
-    from medgen.batch.status import show
-    from medgen.batch.status import status as of
-    from medgen.bundles import BundleError
-
-    try:
-        about = of(output)
-    except BundleError as error:
-        raise fail(str(error)) from None
-    if json_lines:
-        print(json.dumps(about))
-    else:
-        show(about, console())
-
-
-def _order(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> int:
-    """Make the scans of a sentence, tell how it was understood and what became of each; return how many failed."""
-    from medgen.batch import ordered
-    from medgen.batch.progress import prepare_output
-    from medgen.text.parse import TextError
-    from medgen.text.parse import parse as understand
-
-    ordered.check(bundle)
-    try:
-        parsed = understand(text)
-    except TextError as error:
-        raise fail(str(error)) from None
-    bundle.network  # noqa: B018  a missing or altered checkpoint stops here
-    prepare_output(options.output)
-    if not json_lines:
-        for words, meaning in parsed.understood:
-            print(f"understood:     {words} = {meaning}")
-        for name, lines in (("ignored", [", ".join(parsed.ignored)] if parsed.ignored else []), ("warning", parsed.warnings)):
-            for line in lines:
-                print(f"{name + ':':16}{line}")
-    failed = 0
-    for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
-        failed += made.error is not None
-        if json_lines:
-            row = {"case": made.name, "files": [str(path) for path in made.files], "seconds": round(made.seconds, 2), "error": made.error}
-            print(json.dumps(row), flush=True)
-        else:
-            what = f"failed: {made.error}" if made.error else f"{made.seconds:.1f} s -> {made.files[0]}" if made.files else "is there already"
-            print(f"[{number}/{count}] {made.name}: {what}", flush=True)
-    return failed
+def _check_engine(engine: str, scheduler: str | None, workers: int, urls: list[str]) -> None:
+    if engine not in ("local", "dask"):
+        raise fail(f"--engine must be local or dask, not {engine}")
+    if (engine == "dask") != (scheduler is not None):
+        raise fail("--engine dask goes with --scheduler ADDRESS, such as tcp://HOST:8786 (dask scheduler prints it)")
+    if engine == "dask" and workers > 1:
+        raise fail("--workers is for --engine local; dask has its own (dask worker)")
+    if engine == "local" and urls:
+        raise fail(f"{urls[0]}: URLs are read and written by --engine dask only")
 
 
 def _check_format(format: str) -> None:

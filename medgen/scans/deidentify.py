@@ -45,8 +45,11 @@ class Deidentifier:
     Names are drawn at random and kept only in memory, so nothing leads back. Pixels are not touched: a face stays a face.
     """
 
-    def __init__(self) -> None:
-        """Load the profile; a `ScanError` where dicom-anonymizer is missing."""
+    def __init__(self, secret: str | None = None) -> None:
+        """Load the profile; several that are to give the same names share a `secret` (32 random hex digits).
+
+        Raises `ScanError` where dicom-anonymizer is missing.
+        """
         try:
             from dicomanonymizer.simpledicomanonymizer import initialize_actions
         except ImportError:
@@ -58,7 +61,7 @@ class Deidentifier:
             except ValueError:
                 continue
         self._edition = edition.removeprefix("dicomfields_")
-        self._secret = uuid.uuid4().hex
+        self._secret = secret or uuid.uuid4().hex
 
     def scan(self, scan: Scan) -> Scan:
         """Return the scan with clean headers. Raises `ScanError` where they say that text is burned into the pixels."""

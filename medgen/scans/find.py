@@ -73,19 +73,27 @@ def find(paths: Path | Sequence[Path], *, four_d: bool = False) -> Found:
                 what += f" ({len(passed)} file(s) passed over, such as what {passed[0].rpartition(': ')[2]})"
             errors.append(ScanError(path, what, "give NIfTI, DICOM, NRRD or MHA, or a folder of them"))
         cases.extend(case for case in found if case not in cases)
-    unique = _unique(sorted(cases, key=lambda case: (case.name, case.files)))
-    return Found(sorted(unique, key=lambda case: case.name), errors, skipped)
+    return Found(unique(cases), errors, skipped)
 
 
 def kind_of(path: Path) -> str | None:
     """Return the kind of a file by its suffix (of DICOM, .dcm), the DICM mark or what follows it, or None."""
-    name = path.name.lower()
-    for suffix, kind in SUFFIXES.items():
-        if name.endswith(suffix):
-            return kind
+    kind = kind_by_name(path.name)
+    if kind:
+        return kind
     with path.open("rb") as file:
         head = file.read(140)
     return "dicom" if head[128:132] == b"DICM" or head[132:] == META else None
+
+
+def kind_by_name(name: str) -> str | None:
+    """Return the kind of a file by its suffix, or None."""
+    return next((kind for suffix, kind in SUFFIXES.items() if name.lower().endswith(suffix)), None)
+
+
+def case_name(file: str) -> str:
+    """Return the name of the case that a file, or a folder, is: safe as a file name, without the suffix of a scan."""
+    return _safe(re.sub(r"(\.nii)?\.\w+$", "", file, flags=re.IGNORECASE) if kind_by_name(file) else file)
 
 
 def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[str]]:
@@ -101,7 +109,7 @@ def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[
         if kind == "dicom":
             dicom.append(file)
         elif kind:
-            cases.append(Case(_safe(re.sub(r"(\.nii)?\.\w+$", "", file.name, flags=re.IGNORECASE)), (file,), kind))
+            cases.append(Case(case_name(file.name), (file,), kind))
     groups, skipped = group(dicom, four_d)
     names = _dicom_names(groups)
     cases += [Case(name, one.files, "dicom", one.parts, one.headers, one.notes) for name, one in zip(names, groups)]
@@ -161,8 +169,9 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", name).strip("._") or "scan"
 
 
-def _unique(cases: list[Case]) -> list[Case]:
-    """Prefix names that occur twice by their folder, and number what is still the same."""
+def unique(cases: Sequence[Case]) -> list[Case]:
+    """Return cases by name: names that occur twice are prefixed by their folder, and numbered where still the same."""
+    cases = sorted(cases, key=lambda case: (case.name, case.files))
     count = Counter(case.name for case in cases)
     longer = []
     for case in cases:
@@ -170,10 +179,10 @@ def _unique(cases: list[Case]) -> list[Case]:
         name = f"{_safe(folder.resolve().name)}_{case.name}" if count[case.name] > 1 else case.name
         longer.append(replace(case, name=name))
     taken: set[str] = set()
-    unique = []
+    named = []
     for case in longer:
         numbered = (case.name if number == 1 else f"{case.name}-{number}" for number in itertools.count(1))
         name = next(name for name in numbered if name.lower() not in taken)  # file names may not tell case
         taken.add(name.lower())
-        unique.append(replace(case, name=name))
-    return unique
+        named.append(replace(case, name=name))
+    return sorted(named, key=lambda case: case.name)

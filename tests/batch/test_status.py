@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from medgen.batch.ledger import NAME, Ledger
-from medgen.batch.status import show, status
+from medgen.batch.status import extrapolate, show, show_extrapolation, status
 from medgen.bundles import BundleError
 
 
@@ -43,6 +43,41 @@ def test_how_a_run_stands(tmp_path: Path) -> None:
         sql.close()
         assert "1 interrupted" in shown(tmp_path)
     assert "nobody works on it: the same medgen run again goes on" in shown(tmp_path)
+
+
+def test_what_a_million_scans_would_take(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.plan([(f"c{number}", "blur") for number in range(4)])
+        with pytest.raises(BundleError, match="no scan is done, so there is nothing to go by; run some first"):
+            extrapolate(tmp_path, 1000)
+        for number, seconds in ((0, 8.0), (1, 12.0)):
+            (tmp_path / f"c{number}.nii.gz").write_bytes(bytes(1000 + number))
+            (tmp_path / f"c{number}.json").write_text('{"shape": [10, 10, 10], "dtype": "int16"}')
+            outputs = {key: [[f"c{number}.{suffix}"], "", ""] for key, suffix in (("", "nii.gz"), ("json", "json"))}
+            row = ledger.claim(ledger.rows(f"c{number}")[0], "")
+            assert row and ledger.done(row, input="", bundle_sha256="", parameters={}, outputs=outputs, seconds=seconds)
+    about = extrapolate(tmp_path, 1_000_000)
+    each = 1000.5 + (tmp_path / "c0.json").stat().st_size
+    assert (about["measured_on"], about["seconds_a_scan"], about["standard_error"]) == (2, 10.0, 2.0)
+    assert about["hours"] == {1: 2777.8, 10: 277.8, 100: 27.8, 1000: 2.8}
+    assert (about["bytes_read"], about["bytes_written"]) == (2_000_000_000, round(each * 1e6))
+    assert about["bytes_of_ledger"] == (tmp_path / NAME).stat().st_size * 250_000
+    console = Console(file=io.StringIO(), width=200)
+    show_extrapolation(about, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1,000,000 scans, by 2 that took 10 s each" in text and "| 100 workers | 27.8 h |" in text
+    assert "| read, without compression | 2.0 GB |" in text
+    (tmp_path / "c1.json").unlink()  # as of results in an object store
+    assert extrapolate(tmp_path, 10)["bytes_read"] is None
+
+
+def test_who_leads_workers_counts_as_many(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger, Ledger(tmp_path) as other:
+        ledger.lead(3)
+        assert len(other.others()) == 3 and status(tmp_path)["workers"] == 4
+        ledger.lead(2)
+        assert len(other.others()) == 2 and ledger.others() == [other.worker]
+    assert status(tmp_path)["workers"] == 0
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@
     python -m tests.benchmarks.ledger bad [--count 1000]                   # 10 % of the scans are bad, in ten ways
     python -m tests.benchmarks.ledger full [--count 30]                    # the disk fills at random moments
     python -m tests.benchmarks.ledger memory [--count 1000]                # resident memory along a run
+    python -m tests.benchmarks.ledger machines [--count 100] [--workers 4] # as kills, of the workers of a dask scheduler
+    python -m tests.benchmarks.ledger pace [--count 2000]                  # what one ledger can hand out and enter
 
 Each prints one line, and ends with an error where a case was lost, halved or done twice, or a result differs from that of
 an undisturbed run.
@@ -25,8 +27,10 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from medgen.batch.claims import Claim, Claims
 from medgen.batch.ledger import Ledger, RunStopped
-from medgen.batch.run import Options, run
+from medgen.batch.many_machines import spread
+from medgen.batch.run import Options, run, works
 from medgen.bundles import Bundle, open_bundle
 from medgen.scans import Case, find
 from tests.batch.killing import assert_same, kill_at_random, tallied, tally
@@ -147,17 +151,61 @@ def memory(bundle: Bundle, folder: Path, count: int) -> str:
         save(folder / f"in/s{number:04}.nii.gz", ball(number, (48, 48, 48)))
     resident = []
     for _ in run(bundle, find(folder / "in").cases, Options(folder / "out")):
-        fields = Path("/proc/self/status").read_text().split()
-        resident.append(int(fields[fields.index("VmRSS:") + 1]) / 1024)
+        resident.append(_resident())
     tenth = count // 10
     first, last = (float(np.median(part)) for part in (resident[tenth : 2 * tenth], resident[-tenth:]))
     return (f"{count} scans of 48^3: resident {first:.0f} MiB in the second tenth of the run, {last:.0f} MiB in the last "
             f"({last - first:+.1f}), at most {max(resident):.0f}")  # fmt: skip
 
 
+def machines(bundle: Bundle, folder: Path, count: int, workers: int) -> str:
+    from tests.batch.machines import Killer, cluster
+
+    cases = find(scans(folder / "in", 60)).cases
+    list(run(bundle, cases, Options(folder / "undisturbed")))
+    done = rounds = 0
+    started = time.perf_counter()
+    with cluster(folder / "scratch", {f"w{number}": {} for number in range(workers)}) as made:
+        while done < count:
+            options = Options(folder / f"out{rounds}", scheduler=made.scheduler_address)
+            tally(options.output)
+            with Killer(made, pause=0.5, seed=rounds, most=count - done) as killer:
+                failed = [result.error for result in spread(bundle, cases, options) if not result.files]
+            done, rounds = done + killer.kills, rounds + 1
+            if failed or tallied(options.output) != sorted(f"{case.name}_{bundle.root.name}" for case in cases):
+                raise SystemExit(f"{options.output}: not each case was done once; {failed}")
+            assert_same(options.output, folder / "undisturbed")
+    return (f"{done} kills of {workers} dask workers in {rounds} runs of {len(cases)} scans, {time.perf_counter() - started:.0f} s: "
+            "0 lost, 0 half-written, 0 done twice, outputs equal to an undisturbed run")  # fmt: skip
+
+
+def pace(bundle: Bundle, folder: Path, count: int) -> str:
+    source = save(folder / "in/scan.nii.gz", ball(0))
+    before = _resident()
+    work = works(bundle, [Case(f"scan{number:07}", (source,), "nifti") for number in range(count)], Options(folder / "out"))
+    with Ledger(folder / "out") as ledger:
+        started = time.perf_counter()
+        ledger.plan((one.name, one.bundle) for one in work)
+        planned = time.perf_counter() - started
+        claims, outputs = Claims(ledger, work), {"": [["scan.nii.gz"], "0" * 64, "0" * 64], "json": [["scan.json"], "0" * 64, "0" * 64]}
+        started = time.perf_counter()
+        for claim in claims:
+            assert isinstance(claim, Claim)
+            claims.done(claim, "0" * 64, outputs, 1.0)
+        each = (time.perf_counter() - started) / count
+    size = (folder / "out/ledger.sqlite").stat().st_size
+    return (f"{count} cases planned in {planned:.1f} s, handed out and entered at {1 / each:.0f} a second; {size / count:.0f} bytes of ledger "
+            f"and {(_resident() - before) * 2**20 / count:.0f} of memory a case")  # fmt: skip
+
+
+def _resident() -> float:
+    fields = Path("/proc/self/status").read_text().split()
+    return int(fields[fields.index("VmRSS:") + 1]) / 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bar", choices=["kills", "bad", "full", "memory"])
+    parser.add_argument("bar", choices=["kills", "bad", "full", "memory", "machines", "pace"])
     parser.add_argument("--count", type=int)
     parser.add_argument("--workers", type=int, default=4)
     given = parser.parse_args()
@@ -172,6 +220,10 @@ def main() -> None:
             print(bad(bundle, folder, given.count or 1000))
         elif given.bar == "full":
             print(full(bundle, folder, given.count or 30), end="")
+        elif given.bar == "machines":
+            print(machines(bundle, folder, given.count or 100, given.workers))
+        elif given.bar == "pace":
+            print(pace(bundle, folder, given.count or 2000))
         else:
             print(memory(bundle, folder, given.count or 1000))
 

@@ -100,6 +100,9 @@ def test_names_and_uids_hold_together_within_a_run_only(tmp_path: Path) -> None:
     assert other.scan(a).slices[0].StudyInstanceUID != first[0].StudyInstanceUID
     assert other.scan(a).slices[0].PatientID != first[0].PatientID
     assert run.scan(a).sha256 not in (a.sha256, other.scan(a).sha256)
+    mine, yours = (Deidentifier("0" * 32) for _ in range(2))  # in two workers of one run
+    assert mine.scan(a).slices[0].StudyInstanceUID == yours.scan(a).slices[0].StudyInstanceUID != first[0].StudyInstanceUID
+    assert mine.scan(a).slices[0].PatientID == yours.scan(a).slices[0].PatientID
 
 
 def test_the_scan_itself_is_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""What `medgen run --text` prints while it makes the scans of a sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from medgen.cli.app import fail
+
+
+def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> int:
+    """Make the scans of a sentence, tell how it was understood and what became of each; return how many failed."""
+    from medgen.batch import ordered
+    from medgen.batch.progress import prepare_output
+    from medgen.text.parse import TextError
+    from medgen.text.parse import parse as understand
+
+    ordered.check(bundle)
+    try:
+        parsed = understand(text)
+    except TextError as error:
+        raise fail(str(error)) from None
+    bundle.network  # noqa: B018  a missing or altered checkpoint stops here
+    prepare_output(options.output)
+    if not json_lines:
+        for words, meaning in parsed.understood:
+            print(f"understood:     {words} = {meaning}")
+        for name, lines in (("ignored", [", ".join(parsed.ignored)] if parsed.ignored else []), ("warning", parsed.warnings)):
+            for line in lines:
+                print(f"{name + ':':16}{line}")
+    failed = 0
+    for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
+        failed += made.error is not None
+        if json_lines:
+            row = {"case": made.name, "files": [str(path) for path in made.files], "seconds": round(made.seconds, 2), "error": made.error}
+            print(json.dumps(row), flush=True)
+        else:
+            what = f"failed: {made.error}" if made.error else f"{made.seconds:.1f} s -> {made.files[0]}" if made.files else "is there already"
+            print(f"[{number}/{count}] {made.name}: {what}", flush=True)
+    return failed
