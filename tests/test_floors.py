@@ -23,9 +23,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": set(),
     "text": set(),
     "anatomy": set(),
+    "synthesis": {"anatomy", "text", "evaluation", "transforms"},
     "training": {"networks", "transforms"},
     "bundles": set(),
-    "batch": {"scans", "bundles", "evaluation", "anatomy", "text"},
+    "batch": {"scans", "bundles", "evaluation", "anatomy", "text", "synthesis"},
     "slicer": {"batch", "bundles", "scans", "evaluation"},
     "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text", "anatomy"},
 }
