@@ -40,7 +40,7 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 def test_every_command_has_an_example() -> None:
     for command in ("bundles", "info", "inspect", "convert", "run", "status", "watch", "doctor", "evaluate", "compare", "agreement",
-                    "safety", "speed", "train", "demo", "send", "fetch", "parse"):  # fmt: skip
+                    "safety", "speed", "train", "demo", "send", "fetch", "parse", "simulate"):  # fmt: skip
         code, out, _ = call(command, "--help")
         assert code == 0 and "Example: medgen" in " ".join(out.split())
 

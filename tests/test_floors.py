@@ -25,10 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "anatomy": set(),
     "synthesis": {"anatomy", "text", "evaluation", "transforms"},
     "training": {"networks", "transforms"},
+    "synthesis": {"anatomy", "text", "transforms", "evaluation"},
     "bundles": set(),
     "batch": {"scans", "bundles", "evaluation", "anatomy", "text", "synthesis"},
     "slicer": {"batch", "bundles", "scans", "evaluation"},
-    "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text", "anatomy"},
+    "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text", "anatomy", "synthesis"},
 }
 
 

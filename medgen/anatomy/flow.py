@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, zoom
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, map_coordinates, zoom
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import cg
 from torch import Tensor
@@ -94,20 +94,22 @@ class Room:
         whole[self.box] = np.moveaxis(shift.numpy(), 0, -1) @ affine[:3, :3].T.astype(np.float32)
         return whole
 
-    def follow(self, flow: Callable[[Tensor], Tensor], measure: Callable[[Tensor], float], target: float) -> Tensor:
+    def follow(self, flow: Callable[[Tensor], Tensor], measure: Callable[[Tensor], float], target: float,
+               start: Tensor | None = None) -> Tensor:  # fmt: skip
         """Return the displacement (3, x, y, z) at which `measure` of it reaches `target`.
 
         Args:
             flow: from a displacement to the velocity there (at most 1 voxel); asked again every `AGAIN` mm.
             measure: from a displacement to what is to reach the target; whether it rises or falls is told by its start.
+            start: a displacement to go on from; none by default.
 
         Raises `Unreachable` with the most that was reached.
         """
-        shift = torch.zeros(3, *self.mask.shape)
+        shift = torch.zeros(3, *self.mask.shape) if start is None else start
         value = measure(shift)
         if value == target:
             return shift
-        start, best, still, rising = value, value, 0, target > value
+        first, best, still, rising = value, value, 0, target > value
         again = max(int(AGAIN / STEP / self.spacing.max()), 1)
         for step in range(MOST):
             velocity = flow(shift) if step % again == 0 else velocity
@@ -115,7 +117,7 @@ class Room:
             value = measure(following)
             if (value >= target) if rising else (value <= target):
                 break
-            still = 0 if abs(value - best) > 1e-3 * abs(target - start) else still + 1
+            still = 0 if abs(value - best) > 1e-3 * abs(target - first) else still + 1
             best = best if still else value
             shift = following
             if still >= 20:
@@ -153,22 +155,25 @@ def warp(image: Tensor, shift: Tensor, mode: str = "bilinear") -> Tensor:
     return grid_sample(image[None], grid, mode=mode, padding_mode="border", align_corners=True)[0]
 
 
-def warp_by_field(image: np.ndarray, shift: np.ndarray, affine: np.ndarray, mode: str = "bilinear") -> np.ndarray:
+def warp_by_field(image: np.ndarray, shift: np.ndarray, affine: np.ndarray, mode: str = "cubic") -> np.ndarray:
     """Return image (X, Y, Z) at x + field(x), in its own type; field (X, Y, Z, 3) in mm of world RAS.
 
-    What does not move keeps its value exactly. Labels want mode "nearest".
+    What does not move keeps its value exactly. Mode "cubic" keeps a scan's texture, "linear" makes no new values, labels want
+    "nearest".
     """
+    order = {"cubic": 3, "linear": 1, "nearest": 0}[mode]
     moved = np.argwhere(np.abs(shift).max(-1) > 0)
     out = image.copy()
     if len(moved):
-        to_index = np.linalg.inv(affine[:3, :3])
-        reach = int(np.ceil(np.abs(shift @ to_index.T).max())) + 1
-        box = tuple(slice(max(a - reach, 0), b + reach + 1) for a, b in zip(moved.min(0), moved.max(0)))
-        index = np.moveaxis(shift[box] @ to_index.T, -1, 0)
-        result = warp(torch.from_numpy(image[box].astype(np.float32))[None], torch.from_numpy(index.astype(np.float32)), mode)[0].numpy()
-        still = np.abs(shift[box]).max(-1) == 0
+        index = shift @ np.linalg.inv(affine[:3, :3]).T.astype(np.float32)
+        reach = int(np.ceil(np.abs(index).max())) + 2 * order + 1
+        box = tuple(slice(max(int(a) - reach, 0), int(b) + reach + 1) for a, b in zip(moved.min(0), moved.max(0)))
+        part = image[box]
+        where = np.moveaxis(index[box], -1, 0) + np.indices(part.shape, dtype=np.float32)
+        result = map_coordinates(part, where, order=order, mode="nearest", output=image.dtype if not order else np.float32)
+        result = np.clip(result, part.min(), part.max())  # cubic splines overshoot
         result = np.rint(result) if image.dtype.kind in "iu" else result
-        out[box] = np.where(still, image[box], result.astype(image.dtype))
+        out[box] = np.where(np.abs(shift[box]).max(-1) == 0, part, result.astype(image.dtype))
     return out
 
 

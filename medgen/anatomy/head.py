@@ -1,11 +1,23 @@
-"""What lies around a brain: classes of the head's tissues from a T1-weighted scan and the classes of its brain."""
+"""What lies around a brain: the head's tissues as a T1-weighted scan shows them, or those of a mean head."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import (
+    affine_transform,
+    binary_closing,
+    binary_fill_holes,
+    distance_transform_edt,
+    gaussian_filter,
+    label,
+)
+
+from medgen.anatomy.classes import classes_of
+from medgen.anatomy.frame import to_frame
 
 BONE, SOFT, FAT, FLUID = 10, 11, 12, 9
 #: Of bright (the white matter's median): below is bone, air or fluid, above is fat. Of T1-weighted scans.
@@ -46,3 +58,59 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     return parts == sizes.argmax()
+
+
+#: Made by tests/benchmarks/head_template.py of the training heads: classes in the frame, and their affine.
+TEMPLATE = Path(__file__).with_name("head.npz")
+SKULL = 5.0  #: mm that bone reaches around the brain's fluid at least
+
+
+@cache
+def _template() -> tuple[np.ndarray, np.ndarray]:
+    with np.load(TEMPLATE) as stored:
+        head, affine = stored["head"], stored["affine"]
+    return np.where(head == 255, 0, head).astype(np.uint8), affine
+
+
+def with_mean_head(labels: np.ndarray, affine: np.ndarray, scheme: str, spacing: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes of a brain within a mean head, and their affine: a grid of its own, RAS+, that holds all of it.
+
+    The mean head is laid around the brain by the deep structures; where the two do not meet there is bone, and next to the
+    brain a skull of `SKULL` mm. Finer grids than the labels' own get smooth outlines.
+
+    Args:
+        labels: (X, Y, Z) whole numbers of `scheme`, which has sides.
+        affine: of their grid, mm.
+        spacing: mm of the new grid.
+
+    Raises ValueError where the map has too few structures to lay it by.
+    """
+    head, grid = _template()
+    frame = to_frame(labels, affine, scheme)
+    corners = np.array(np.meshgrid(*((0, n - 1) for n in head.shape))).reshape(3, -1)
+    box = (np.linalg.inv(frame) @ grid @ np.r_[corners, np.ones((1, 8))])[:3]
+    low = box.min(1)
+    shape = tuple(int(n) for n in np.ceil(np.ptp(box, axis=1) / spacing) + 1)
+    new = np.diag([spacing, spacing, spacing, 1.0])
+    new[:3, 3] = low
+    classes = _sampled(classes_of(labels, scheme), np.linalg.inv(affine) @ new, shape)
+    around = _sampled(head, np.linalg.inv(grid) @ frame @ new, shape)
+    inside = classes > 0
+    away = distance_transform_edt(~inside, sampling=spacing)
+    around[(around > 0) & (around <= FLUID)] = BONE
+    around[(away <= SKULL) & (away > 0)] = BONE
+    return np.where(inside, classes, around), new
+
+
+def _sampled(classes: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the classes on another grid: of each voxel the one with the largest share in it."""
+    if np.abs(np.linalg.det(matrix[:3, :3])) > 0.5:  # voxels of about the same size
+        return affine_transform(classes, matrix, output_shape=shape, order=0)
+    best, found = np.full(shape, 1e-3, np.float32), np.zeros(shape, np.uint8)
+    for number in np.unique(classes)[1:]:
+        share = affine_transform((classes == number).astype(np.float32), matrix, output_shape=shape, order=1)
+        nearer = share > best
+        found[nearer], best[nearer] = number, share[nearer]
+    outside = affine_transform((classes == 0).astype(np.float32), matrix, output_shape=shape, order=1, cval=1.0)
+    found[outside >= best] = 0
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +77,38 @@ def associated(
     finally:
         if association.is_established:
             association.release()
+
+
+@contextmanager
+def listening(
+    listen: tuple[str, int], aet: str, contexts: Mapping[str, Sequence[str]], store: Callable[[Any], int]
+) -> Iterator[Any]:
+    """Listen on an address and port, under an AE title, while `store` answers each C-STORE with a status.
+
+    Args:
+        contexts: the transfer syntaxes to take, by SOP class.
+
+    Raises `PacsError` where the address is taken, or is none.
+    """
+    try:
+        from pynetdicom import AE, evt
+    except ImportError:
+        raise PacsError(f"talking to a PACS needs pynetdicom; {EXTRA}") from None
+    try:
+        ae = AE(ae_title=aet)
+        ae.require_called_aet = True
+        for kind, syntaxes in contexts.items():
+            ae.add_supported_context(kind, list(syntaxes))
+        handlers: Any = [(evt.EVT_C_STORE, store)]
+        server: Any = ae.start_server(listen, block=False, evt_handlers=handlers)
+    except OSError as error:
+        raise PacsError(f"cannot receive on {listen[0]}:{listen[1]} ({error.strerror}); choose another address or port") from None
+    except (ValueError, TypeError):
+        raise PacsError(f"{aet}: is no AE title, which has up to 16 characters; check the options") from None
+    try:
+        yield server
+    finally:
+        server.shutdown()
 
 
 def check(pacs: Pacs, status: Dataset, what: str, warn_is_fine: bool = False) -> None:

@@ -150,9 +150,8 @@ class Claims:
     def done(self, claim: Claim, input: str, files: dict[str, Path], seconds: float) -> None:
         """Enter that a case is done: its files are on the disk, by name."""
         work, folder = claim.work, self.ledger.path.parent
-        stale = claim.row.outputs.get("uncertainty")
-        if stale and "uncertainty" not in files:  # of an earlier scan or bundle
-            for name in stale[0]:
+        for key in claim.row.outputs.keys() - files.keys():  # such as an uncertainty, of an earlier scan or bundle
+            for name in claim.row.outputs[key][0]:
                 (folder / name).unlink(missing_ok=True)
         outputs = {key: _recorded(folder, path) for key, path in files.items()}
         self.ledger.done(claim.row, input=input, bundle_sha256=work.bundle_sha256, parameters=work.parameters, outputs=outputs,

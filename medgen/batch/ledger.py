@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS cases (
     deaths INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS workers (id TEXT PRIMARY KEY, machine TEXT NOT NULL, process TEXT NOT NULL, beat INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS sent (name TEXT NOT NULL, pacs TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (name, pacs));
 """
 
 _OPEN: set[str] = set()  #: this process's workers: one that was closed on a full disk could not take itself out of the table
@@ -159,6 +160,16 @@ class Ledger:
         with self._guarded():
             found = self._sql.execute(f"SELECT * FROM cases {which} ORDER BY name", values).fetchall()
         return [_row(one) for one in found]
+
+    def sent(self, pacs: str) -> dict[str, str]:
+        """Return the results that a PACS has: the hash of their content by name."""
+        with self._guarded():
+            return dict(self._sql.execute("SELECT name, content FROM sent WHERE pacs=?", (pacs,)).fetchall())
+
+    def enter_sent(self, name: str, pacs: str, content: str) -> None:
+        """Enter that a PACS has a result."""
+        with self._guarded():
+            self._sql.execute("INSERT OR REPLACE INTO sent VALUES (?, ?, ?)", (name, pacs, content))
 
     def held(self, row: Row) -> bool:
         """Say whether a living process works on a case."""

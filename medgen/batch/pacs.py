@@ -12,15 +12,15 @@ import pydicom
 from pydicom import uid as uids
 from pydicom.dataset import Dataset
 
-from medgen.batch.association import SUCCESS, Pacs, PacsError, associated, check, names
+from medgen.batch.association import SUCCESS, Pacs, PacsError, associated, check, listening, names
 from medgen.scans.whole import whole_folder
 
 #: What is fetched: the volumes that `read` may know, as they are stored or, where the PACS wants, uncompressed.
-VOLUMES = (
+CT_AND_MR = (
     uids.CTImageStorage, uids.MRImageStorage, uids.EnhancedCTImageStorage, uids.EnhancedMRImageStorage,
     uids.LegacyConvertedEnhancedCTImageStorage, uids.LegacyConvertedEnhancedMRImageStorage,
-    uids.PositronEmissionTomographyImageStorage, uids.SegmentationStorage,
 )  # fmt: skip
+VOLUMES = (*CT_AND_MR, uids.PositronEmissionTomographyImageStorage, uids.SegmentationStorage)
 SYNTAXES = [
     uids.ExplicitVRLittleEndian, uids.ImplicitVRLittleEndian, uids.JPEGLosslessSV1, uids.JPEGLossless,
     uids.JPEGLSLossless, uids.JPEG2000Lossless, uids.RLELossless, uids.JPEG2000, uids.JPEGBaseline8Bit,
@@ -144,22 +144,13 @@ def _get(pacs: Pacs, key: Dataset, folder: Path) -> int:
 
 
 def _move(pacs: Pacs, key: Dataset, folder: Path, listen: tuple[str, int]) -> int:
-    from pynetdicom import AE, evt
-
-    ae = AE(ae_title=pacs.calling)
-    ae.require_called_aet = True
-    for kind in VOLUMES:
-        ae.add_supported_context(kind, SYNTAXES)
-    handlers: Any = [(evt.EVT_C_STORE, _keep, [folder, str(key.SeriesInstanceUID), itertools.count(1)])]
-    try:
-        server: Any = ae.start_server(listen, block=False, evt_handlers=handlers)
-    except OSError as error:
-        raise PacsError(f"cannot receive on {listen[0]}:{listen[1]} ({error.strerror}); choose another port") from None
-    try:
-        with associated(pacs, [(MOVE, SYNTAXES[:2])]) as association:
-            return _retrieved(pacs, association.send_c_move(_bare(key), pacs.calling, MOVE))
-    finally:
-        server.shutdown()
+    series, numbers = str(key.SeriesInstanceUID), itertools.count(1)
+    kinds: dict[str, Sequence[str]] = dict.fromkeys(VOLUMES, SYNTAXES)
+    with (
+        listening(listen, pacs.calling, kinds, lambda event: _keep(event, folder, series, numbers)),
+        associated(pacs, [(MOVE, SYNTAXES[:2])]) as association,
+    ):
+        return _retrieved(pacs, association.send_c_move(_bare(key), pacs.calling, MOVE))
 
 
 def _retrieved(pacs: Pacs, responses: Iterator[tuple[Dataset, Dataset | None]]) -> int:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from medgen.scans import Case, Scan, ScanError, find, read
+from medgen.scans.bids import UNCERTAINTY, is_mask_of, scans_in, source_name, uncertainty_name
 
 
 def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], list[str]]:
     """Pair two files or DICOM series, or the scans of two folders by name: `a_restored` belongs to the reference `a`."""
-    (mine, errors, _), (truths, more, _) = find(candidate), find(reference)
+    (mine, errors, _), (truths, more, _) = scans_in(candidate), scans_in(reference)
     failures = [str(error) for error in [*errors, *more]]
     if len(mine) == len(truths) == 1 and all(
         path.is_file() or case.kind == "dicom" for path, case in ((candidate, mine[0]), (reference, truths[0]))
@@ -23,7 +24,7 @@ def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], lis
     for case in mine:
         if is_map(case):
             continue
-        names = [name for name in by_name if case.name == name or case.name.startswith(name + "_")]
+        names = [name for name in by_name if name in (case.name, source_name(case.name)) or case.name.startswith(name + "_")]
         if names:
             pairs.append((case, by_name[max(names, key=len)]))
         else:
@@ -36,7 +37,12 @@ def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], lis
 
 def is_map(case: Case) -> bool:
     """Say whether a case is, by its name, the uncertainty of a result beside it."""
-    return case.name.endswith("_uncertainty")
+    return case.name.endswith("_uncertainty") or case.name.rpartition("_")[0].endswith(UNCERTAINTY)
+
+
+def map_name(name: str) -> str:
+    """Return the name of the uncertainty map of a result, in a BIDS derivative or elsewhere."""
+    return uncertainty_name(name) or f"{name}_uncertainty"
 
 
 def same_grid(case: Case, scan: Scan, reference: Scan) -> None:
@@ -62,7 +68,8 @@ def masks_of(path: Path, cases: list[Case]) -> dict[str, Case]:
         return {cases[0].name: found[0]}
     masks: dict[str, Case] = {}
     for case in cases:
-        named = [mask for mask in found if mask.name == case.name or mask.name.startswith(case.name + "_")]
+        named = [mask for mask in found if mask.name == case.name or mask.name.startswith(case.name + "_")
+                 or is_mask_of(mask.name, case.name)]  # fmt: skip
         if not named:
             raise ScanError(path, f"holds no mask named {case.name}", "name masks like their scans (a, a_mask)")
         masks[case.name] = min(named, key=lambda mask: len(mask.name))

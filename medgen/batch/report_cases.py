@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medgen.batch.pairing import is_map, pair
+from medgen.batch.pairing import is_map, map_name, pair
 from medgen.scans import Case, ScanError, find
 
 #: What the commands that measure write, by the name of the file.
@@ -46,7 +46,7 @@ def cases_of(
         if known is not None and not isinstance(inputs, Path) and name not in known:
             continue
         scans = {"result": found[name], "input": (known or {}).get(name), "reference": truths.get(name),
-                 "uncertainty": found.get(f"{name}_uncertainty")}  # fmt: skip
+                 "uncertainty": found.get(map_name(name))}  # fmt: skip
         shown.append(Shown(name, {key: case for key, case in scans.items() if case is not None}, sidecar))
     return shown
 

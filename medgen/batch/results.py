@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from medgen.batch.apply import Restored
+from medgen.batch.derivative import bids_keys
 from medgen.batch.sidecar import describe, versions, write_json
 from medgen.bundles import Bundle
 from medgen.scans import Case, Scan, write_nifti
+from medgen.scans.bids import UNCERTAINTY, Dataset, derived
 from medgen.scans.dicom_derived import EDGE_ENHANCEMENT, RESAMPLING, SMOOTHING, Code, Maker
 from medgen.scans.dicom_write import write_dicom
 
@@ -30,13 +32,14 @@ class Options:
     overwrite: bool = False
     samples: int = 8  #: draws of the latents for the uncertainty
     seed: int = 0
-    format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was
+    format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was; with `bids` no "dicom"
     deidentify: bool = False  #: no header and no file name of the input is told
     permissive: bool = False  #: scans with doubts that have a way out are taken, with a warning
     mask: Path | None = None  #: a mask (nonzero is to be worked on), or a folder of them, named like the scans
     memory: float | None = None  #: GiB for a volume, its result and the network; by default what is free, within reason
     retry: bool = False  #: scans that failed are tried again
     workers: int = 1  #: processes, for machines with more cores or GPUs than one network keeps busy (`batch.workers`)
+    bids: Dataset | None = None  #: the dataset that all scans are of: the output is a BIDS derivative, of NIfTI
 
     def is_dicom(self, case: Case) -> bool:
         """Return whether the restored scan is written as a DICOM series."""
@@ -56,6 +59,8 @@ class Result:
 
 def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
     """Return the files that a case is written to; "" is the restored scan itself (of DICOM, a folder), "json" its sidecar."""
+    if options.bids:
+        return _derivative(bundle, case, options)
     name = stem(bundle, case, options)
     files = {"": options.output / (name if options.is_dicom(case) else f"{name}.nii.gz"), "json": options.output / f"{name}.json"}
     if options.uncertainty:
@@ -65,7 +70,19 @@ def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
 
 def stem(bundle: Bundle, case: Case, options: Options) -> str:
     """Return the name of a case's result, by which the ledger knows it."""
+    if options.bids:
+        return derived(case, bundle.root.name).name
     return f"{_pseudonym(case) if options.deidentify else case.name}_{bundle.root.name}"
+
+
+def _derivative(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
+    """Return the files of a case in a BIDS derivative, in which a map has a sidecar too."""
+    labels = {"": "", **({"uncertainty": UNCERTAINTY} if options.uncertainty else {})}
+    files: dict[str, Path] = {}
+    for key, label in labels.items():
+        path = options.output / derived(case, bundle.root.name, label)
+        files |= {key: path.with_name(f"{path.name}.nii.gz"), f"{key}json": path.with_name(f"{path.name}.json")}
+    return files
 
 
 @cache
@@ -90,7 +107,14 @@ def write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: O
         dtype = np.dtype(np.float32) if key else None
         what = key or ("SYNTHETIC" if bundle.metadata.get("synthetic") else "derived")
         write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {what} {bundle.root.name}")
-    write_json(files["json"], _sidecar(bundle, scan, restored, files, options, seconds))
+    about = _sidecar(bundle, scan, restored, files, options, seconds)
+    if options.bids:
+        if "uncertaintyjson" in files:
+            what = f"standard deviation of {files[''].name}, in its units"
+            write_json(files["uncertaintyjson"], {**bids_keys(options.bids, case, what), "derived": True})
+        task = str(bundle.metadata.get("task") or bundle.root.name)
+        about = {**bids_keys(options.bids, case, f"{task}, by medgen"), **about}
+    write_json(files["json"], about)
     return files
 
 
@@ -119,7 +143,7 @@ def _sidecar(
         "weights_sha256": bundle.metadata.get("weights_sha256"),
         "input_sha256": None if options.deidentify else scan.sha256,
         **describe(scan),
-        "outputs": {key or "image": path.name for key, path in files.items() if key != "json"},
+        "outputs": {key or "image": path.name for key, path in files.items() if not key.endswith("json")},
         "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, **bundle.settings},
         "report": restored.report,
         "device": str(bundle.device),

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,21 +14,27 @@ from rich.console import Console
 
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.logs import event
+from medgen.batch.outbox import Outbox
 from medgen.batch.progress import tell
+from medgen.batch.receive import Inbox
 from medgen.batch.results import stem
 from medgen.batch.run import Options, Result, run, without_results, works
 from medgen.bundles import Bundle
-from medgen.scans import Case, find
+from medgen.scans import Case, ScanError
+from medgen.scans.bids import scans_in
 from medgen.scans.contents import files_of
 
 Stamp = tuple[int, int, int]
 
 
 class Arrivals:
-    """Follow when the files of a folder changed last, by their sizes and times, on a clock that nobody sets."""
+    """Follow when the files of a folder changed last, by their sizes and times, on a clock that nobody sets.
 
-    def __init__(self, folder: Path, output: Path, quiet: float) -> None:
-        self.folder, self.output, self.quiet = folder, output.resolve(), quiet
+    A file is not quiet either while its folder `is_open`: while the association stands that the last of it came by.
+    """
+
+    def __init__(self, folder: Path, output: Path, quiet: float, is_open: Callable[[Path], bool] = lambda _: False) -> None:
+        self.folder, self.output, self.quiet, self.is_open = folder, output.resolve(), quiet, is_open
         self._seen: dict[Path, tuple[Stamp, float]] = {}
         self._told: set[Path] = set()
 
@@ -64,39 +70,43 @@ class Arrivals:
 
     def _is_quiet(self, path: Path) -> bool:
         seen = self._seen.get(path)
-        return seen is not None and time.monotonic() - seen[1] >= self.quiet
+        return seen is not None and time.monotonic() - seen[1] >= self.quiet and not self.is_open(path.parent)
 
 
 def watch(
     bundle: Bundle, folder: Path, options: Options, *, quiet: float = 10.0, poll: float = 2.0, patience: float = 60.0,
-    stop: threading.Event | None = None, console: Console | None = None,
+    stop: threading.Event | None = None, console: Console | None = None, inbox: Inbox | None = None, outbox: Outbox | None = None,
 ) -> Iterator[Result]:  # fmt: skip
     """Yield the result of each new scan in a folder, as they come, until `stop` is set.
 
     A scan is complete when none of its files changed for `quiet` seconds. What the ledger of the output folder knows, by
     content, is not done again: not after a restart, and not where its result was moved away. A name that is taken by the
-    result of another scan gets a number. A full disk is waited out for `patience` seconds, again and again.
+    result of another scan gets a number. A full disk is waited out for `patience` seconds, again and again. What comes by
+    an `inbox` into the folder is complete when it is quiet and nobody is about to send more; results go out by an `outbox`.
     """
     stop = stop or threading.Event()
-    arrivals, again = Arrivals(folder, options.output, quiet), False
+    is_open = inbox.is_open if inbox else lambda _: False
+    arrivals, again = Arrivals(folder, options.output, quiet, is_open), False
     while not stop.is_set():
-        if arrivals.look() or again:
-            found = find(folder)
-            cases = without_results(found.cases, [folder], options.output, bundle)
-            again = False
-            try:
+        try:
+            if outbox:
+                outbox.send()
+            if arrivals.look() or again:
+                again = False
+                cases = without_results(scans_in(folder).cases, [folder], options.output, bundle)
                 new = _new(bundle, arrivals.complete(cases), options)
-                if new:
-                    for result in run(bundle, new, options):
-                        yield result
-                        if stop.is_set():
-                            return
-            except RunStopped as error:
-                event("waiting", reason=str(error))
-                if console is not None:
-                    console.print(f"waiting: {error}", markup=False)
-                again = True
-                stop.wait(patience)
+                for result in run(bundle, new, options) if new else ():
+                    yield result
+                    if outbox:
+                        outbox.send(new=True)
+                    if stop.is_set():
+                        return
+        except (RunStopped, ScanError) as error:
+            event("waiting", reason=str(error))
+            if console is not None:
+                console.print(f"waiting: {error}", markup=False)
+            again = True
+            stop.wait(patience)
         stop.wait(poll)
 
 

@@ -1,6 +1,17 @@
 """The commands; no logic. Heavy imports happen inside them, so that --help is quick."""
 
-from medgen.cli import bundles, distributions, evaluate, pacs, scans, slicer, text, train  # noqa: F401  each adds its commands
+from medgen.cli import (  # noqa: F401  each adds its commands
+    bundles,
+    distributions,
+    evaluate,
+    pacs,
+    scans,
+    simulate,
+    slicer,
+    text,
+    train,
+    watch,
+)
 from medgen.cli.app import app
 
 __all__ = ["app"]

@@ -10,7 +10,7 @@ import typer
 
 from medgen.cli.app import Device, LogJson, Permissive, app, console, fail
 
-Format = Annotated[str, typer.Option(help="nifti, dicom, or same: DICOM where the input was DICOM")]
+Format = Annotated[str, typer.Option(help="nifti, dicom, bids, or same as the input; auto: bids of a BIDS dataset, else nifti")]
 
 
 @app.command()
@@ -56,8 +56,11 @@ def info(bundle: str) -> None:
 @app.command()
 def run(
     bundle: Annotated[str, typer.Argument(help="a bundle's name (medgen bundles) or folder")],
-    paths: Annotated[list[Path], typer.Argument(help="scans, DICOM folders, or folders of them")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
+    paths: Annotated[Optional[list[Path]], typer.Argument(help="scans, DICOM folders, or folders of them")] = None,
+    text: Annotated[Optional[str], typer.Option(help="what to make, in words, for bundles that make scans to order")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="with --text: how many scans, of as many seeds")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="with --text: the first seed")] = 0,
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
     setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
     mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
@@ -65,7 +68,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="do again what is there")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="try again what failed")] = False,
     workers: Annotated[int, typer.Option(min=1, help="processes; one keeps 2 cores or a GPU busy")] = 1,
-    format: Format = "nifti",
+    format: Format = "auto",
     deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
     permissive: Permissive = False,
     memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
@@ -76,16 +79,20 @@ def run(
 ) -> None:
     """Run a bundle over scans. Example: medgen run BUNDLE head.nii.gz dicom/ -o out/ --uncertainty
 
+    A bundle that makes scans to order: medgen run BUNDLE --text "Axial T1, 12 mm lesion in the left frontal lobe" -n 8 -o out/
+
     The same command again goes on where it stopped, and does again what changed; two at once share the work.
     """
     _check_format(format)
     from medgen.batch import progress
     from medgen.batch import report as reports
+    from medgen.batch.derivative import bids_of, describe_derivative
     from medgen.batch.ledger import RunStopped
     from medgen.batch.logs import write_json_lines
     from medgen.batch.run import Options, without_results
     from medgen.bundles import BundleError, open_bundle
-    from medgen.scans import ScanError, find
+    from medgen.scans import ScanError
+    from medgen.scans.bids import scans_in
 
     try:
         if report:
@@ -93,17 +100,29 @@ def run(
         if log_json:
             write_json_lines(log_json)
         opened = open_bundle(bundle, device, _settings(setting))
-        cases, errors, _ = find(paths)
+        if text is not None:
+            if paths:
+                raise BundleError("--text makes scans; leave the paths out")
+            options = Options(output, overwrite=overwrite, format="nifti" if format == "auto" else format, memory=memory, seed=seed)
+            raise typer.Exit(1 if _order(opened, text, count, options, json_lines) else 0)
+        if not paths:
+            raise BundleError("no scans were named; name files or folders, or give --text to a bundle that takes it")
+        bids = bids_of(paths, format, deidentify)
+        cases, errors, skipped = scans_in(paths)
         cases = without_results(cases, paths, output, opened)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
         options = Options(output, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive,
-                          mask=mask, memory=memory, retry=retry, workers=workers)  # fmt: skip
+                          mask=mask, memory=memory, retry=retry, workers=workers, bids=bids)  # fmt: skip
         screen = console()
+        for note in skipped if bids and not json_lines else ():
+            screen.print(note, markup=False)
         if dry_run:
             failed = progress.plan(opened, cases, errors, options, screen)
         else:
             opened.network  # noqa: B018  a missing or altered checkpoint stops here, before the first scan
+            if bids:
+                describe_derivative(output, bids, opened)
             progress.prepare_output(output)
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
             if report:
@@ -115,56 +134,6 @@ def run(
     except (BundleError, ScanError, reports.ReportError) as error:
         raise fail(str(error)) from None
     raise typer.Exit(1 if failed else 0)
-
-
-@app.command()
-def watch(
-    folder: Annotated[Path, typer.Argument(help="folder that scans arrive in")],
-    bundle: Annotated[str, typer.Option("--bundle", "-b", help="a bundle's name (medgen bundles) or folder")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
-    quiet: Annotated[float, typer.Option(min=0, help="a scan is complete after so many seconds without a change")] = 10.0,
-    poll: Annotated[float, typer.Option(min=0.05, help="seconds between looks at the folder")] = 2.0,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
-    setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
-    device: Device = None,
-    format: Format = "nifti",
-    deidentify: Annotated[bool, typer.Option("--deidentify", help="no patient data in results or their names")] = False,
-    permissive: Permissive = False,
-    memory: Annotated[Optional[float], typer.Option(help="GiB that one scan may take at most; the tiles shrink to it")] = None,
-    json_lines: Annotated[bool, typer.Option("--json", help="one JSON line a case, for machines")] = False,
-    log_json: LogJson = None,
-) -> None:
-    """Run a bundle on each new scan in a folder. Example: medgen watch incoming/ --bundle BUNDLE -o out/
-
-    Until it is stopped (Ctrl-C, SIGTERM); started again, it goes on. Each scan is done once, whatever becomes of its result.
-    """
-    _check_format(format)
-    import signal
-    from threading import Event
-
-    from medgen.batch import progress
-    from medgen.batch import watch as watching
-    from medgen.batch.logs import write_json_lines
-    from medgen.batch.run import Options
-    from medgen.bundles import BundleError, open_bundle
-
-    stop = Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        if log_json:
-            write_json_lines(log_json)
-        if not folder.is_dir():
-            raise BundleError(f"{folder}: there is no such folder; check the path")
-        opened = open_bundle(bundle, device, _settings(setting))
-        opened.network  # noqa: B018  a missing or altered checkpoint stops here
-        progress.prepare_output(output)
-        options = Options(output, uncertainty, format=format, deidentify=deidentify, permissive=permissive, memory=memory)
-        screen = console()
-        watching.show(watching.watch(opened, folder, options, quiet=quiet, poll=poll, stop=stop, console=screen), screen, json_lines)
-    except BundleError as error:
-        raise fail(str(error)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
 
 
 @app.command()
@@ -200,9 +169,41 @@ def status(
         show(about, console())
 
 
+def _order(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> int:
+    """Make the scans of a sentence, tell how it was understood and what became of each; return how many failed."""
+    from medgen.batch import ordered
+    from medgen.batch.progress import prepare_output
+    from medgen.text.parse import TextError
+    from medgen.text.parse import parse as understand
+
+    ordered.check(bundle)
+    try:
+        parsed = understand(text)
+    except TextError as error:
+        raise fail(str(error)) from None
+    bundle.network  # noqa: B018  a missing or altered checkpoint stops here
+    prepare_output(options.output)
+    if not json_lines:
+        for words, meaning in parsed.understood:
+            print(f"understood:     {words} = {meaning}")
+        for name, lines in (("ignored", [", ".join(parsed.ignored)] if parsed.ignored else []), ("warning", parsed.warnings)):
+            for line in lines:
+                print(f"{name + ':':16}{line}")
+    failed = 0
+    for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
+        failed += made.error is not None
+        if json_lines:
+            row = {"case": made.name, "files": [str(path) for path in made.files], "seconds": round(made.seconds, 2), "error": made.error}
+            print(json.dumps(row), flush=True)
+        else:
+            what = f"failed: {made.error}" if made.error else f"{made.seconds:.1f} s -> {made.files[0]}" if made.files else "is there already"
+            print(f"[{number}/{count}] {made.name}: {what}", flush=True)
+    return failed
+
+
 def _check_format(format: str) -> None:
-    if format not in ("nifti", "dicom", "same"):
-        raise fail(f"--format must be nifti, dicom or same, not {format}")
+    if format not in ("auto", "nifti", "dicom", "bids", "same"):
+        raise fail(f"--format must be auto, nifti, dicom, bids or same, not {format}")
 
 
 def _settings(given: list[str]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class SpadeGenerator(nn.Module):
                 features = block(features, maps[level])
             if level:
                 features = F.interpolate(self.up[level - 1](features), scale_factor=2.0, mode="nearest")
-        cells = self.head(F.leaky_relu(features, 0.2)).float()
+        cells = self.head(F.leaky_relu(features, 0.2)).float() / 32  # a step of Adam changes the image by little
         return x[:, :1].float() + depth_to_space(cells)
 
 

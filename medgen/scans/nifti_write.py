@@ -52,6 +52,22 @@ def write_nifti(
         nib.save(image, temporary)
 
 
+def write_field(path: Path, field: np.ndarray, like: Scan, *, description: str = "") -> None:
+    """Write a displacement field (X, Y, Z, 3) on the grid of `like`, mm along its world's R, A and S, as a NIfTI vector image.
+
+    The file has five dimensions (X, Y, Z, 1, 3), float32, and the intent code 1007. Raises `ScanError` as `write_nifti` does.
+    """
+    if tuple(field.shape) != (*like.image.shape[1:], 3) or not np.isfinite(field).all():
+        raise ScanError(path, f"would hold no field of finite values on the input's grid ({field.shape})", "this is a bug")
+    image = nib.Nifti1Image(field[:, :, :, None].astype(np.float32), like.image.affine.numpy().astype(float))
+    image.header.set_xyzt_units("mm")
+    image.header.set_intent(1007, name="displacement RAS")
+    image.header["sform_code"], image.header["qform_code"] = like.codes
+    image.header["descrip"] = description.encode("ascii", "replace")[:79]
+    with whole_file(path) as temporary:
+        nib.save(image, temporary)
+
+
 def _whole(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Round to whole numbers and clip them to the range of an integer type."""
     array = np.rint(array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def told(classes: np.ndarray, prior: np.ndarray, contrast: str, spacing: Sequenc
 
 def painted(classes: np.ndarray, means: np.ndarray, bias: np.ndarray | float = 1.0) -> np.ndarray:
     """Return the prior image: each class at its mean, edges blurred by half a voxel, times a bias field."""
-    return gaussian_filter(means.astype(np.float32)[classes], 0.5) * bias
+    return gaussian_filter(means.astype(np.float32)[classes], 0.5, truncate=2.0) * bias
 
 
 class PaintClassesd(MapTransform):
@@ -52,36 +53,40 @@ class PaintClassesd(MapTransform):
         styles: for each contrast the "mean" and the "sd" between scans of every class, white matter at `LEVEL`.
         contrast: one of `styles`.
         scheme: of the labels (`medgen.anatomy.classes`), "auto" to find it.
-        bias: range of the bias field, 0 for none: it lies within 1 +- bias.
+        field_t: field strength in tesla; the bias field grows with it.
+        bias: range of the bias field at 3 T, 0 for none: it lies within 1 +- bias.
         variation: how far the classes' means are drawn from their own, in the styles' SDs.
         seed: of bias, means and texture.
+        ordered: key of JSON with a contrast, field_t, bias or seed that come before these, where the data have it.
 
     Raises ValueError for a map that is empty, no label map, or in numbers that its scheme does not have.
     """
 
     def __init__(
         self, keys: KeysCollection, styles: Mapping[str, Mapping[str, Sequence[float]]], contrast: str = "T1", scheme: str = "auto",
-        bias: float = 0.1, variation: float = 0.5, seed: int = 0, allow_missing_keys: bool = False,
+        field_t: float = 3.0, bias: float = 0.1, variation: float = 0.5, seed: int = 0, ordered: str = "order", allow_missing_keys: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(keys, allow_missing_keys)
-        if contrast not in styles:
-            raise ValueError(f"there is no style for '{contrast}'; choose from: {', '.join(styles)}")
-        self.style, self.contrast, self.scheme = styles[contrast], contrast, scheme
-        self.bias, self.variation, self.seed = bias, variation, seed
+        self.styles, self.scheme, self.variation, self.ordered = styles, scheme, variation, ordered
+        self.own: dict[str, Any] = {"contrast": contrast, "field_t": field_t, "bias": bias, "seed": seed}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
+        wanted = self.own | json.loads(out.get(self.ordered, "{}"))
+        if wanted["contrast"] not in self.styles:
+            raise ValueError(f"there is no style for '{wanted['contrast']}'; choose from: {', '.join(self.styles)}")
+        style, bias = self.styles[wanted["contrast"]], min(wanted["bias"] * wanted["field_t"] / 3, 0.9)
         for key in self.key_iterator(out):
             labels: MetaTensor = out[key]
             if not (labels > 0).any():
                 raise ValueError("the label map is empty: all of it is 0")
             classes = classes_of(np.asarray(labels[0]), self.scheme)
             spacing = np.linalg.norm(np.asarray(labels.affine)[:3, :3], axis=0)
-            rng = RandomState(self.seed)
-            means = np.asarray(self.style["mean"]) + self.variation * np.asarray(self.style["sd"]) * rng.standard_normal(len(NAMES)).clip(-2, 2)
+            rng = RandomState(wanted["seed"])
+            means = np.asarray(style["mean"]) + self.variation * np.asarray(style["sd"]) * rng.standard_normal(len(NAMES)).clip(-2, 2)
             means[0] = 0.0
-            field = smooth_field(classes.shape, 1 - self.bias, 1 + self.bias, rng) if self.bias else 1.0
-            channels = told(classes, painted(classes, means.clip(0), field), self.contrast, spacing, rng)
+            field = smooth_field(classes.shape, 1 - bias, 1 + bias, rng) if bias else 1.0
+            channels = told(classes, painted(classes, means.clip(0), field), wanted["contrast"], spacing, rng)
             out[key] = MetaTensor(torch.from_numpy(channels), meta=labels.meta, applied_operations=labels.applied_operations)
         return out
 
@@ -90,23 +95,28 @@ class FinishScand(MapTransform):
     """Add Rician noise to what the generator made, and bring white matter to `level` in whole numbers, as scanners write.
 
     Args:
-        noise: SD as a share of the white matter.
+        noise: SD at 3 T and 2 mm, as a share of the white matter; it falls with the field strength.
+        field_t: field strength in tesla.
         level: white matter in the result.
         seed: of the noise.
+        ordered: key of JSON with a noise, field_t or seed that come before these, where the data have it.
     """
 
     def __init__(
-        self, keys: KeysCollection, noise: float = 0.0, level: float = 500.0, seed: int = 0, allow_missing_keys: bool = False
-    ) -> None:
+        self, keys: KeysCollection, noise: float = 0.02, field_t: float = 3.0, level: float = 500.0, seed: int = 0, ordered: str = "order",
+        allow_missing_keys: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(keys, allow_missing_keys)
-        self.noise, self.level, self.seed = noise, level, seed
+        self.level, self.ordered = level, ordered
+        self.own: dict[str, Any] = {"noise": noise, "field_t": field_t, "seed": seed}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
+        wanted = self.own | json.loads(out.get(self.ordered, "{}"))
         for key in self.key_iterator(out):
             image = np.asarray(out[key], np.float32)[0].clip(0)
-            if self.noise:
-                image = rician_noise(image, self.noise * LEVEL, RandomState(self.seed + 1))
+            if wanted["noise"]:
+                image = rician_noise(image, wanted["noise"] * 3 / wanted["field_t"] * LEVEL, RandomState(wanted["seed"] + 1))
             scaled = np.rint(image * (self.level / LEVEL)).clip(0, 32767).astype(np.float32)
             out[key] = MetaTensor(torch.from_numpy(scaled)[None], meta=getattr(out[key], "meta", None))
         return out

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,21 @@ def on_small_disk(folder: Path, mebibytes: int, function: Callable[..., None], *
 
 
 def fill(folder: Path, left: int) -> None:
-    """Fill the disk but for some bytes."""
-    disk = os.statvfs(folder)
-    with suppress(OSError), (folder / ".ballast").open("ab") as file:
-        os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, max(disk.f_bavail * disk.f_bsize - left, 1))
+    """Fill the disk until no more than some bytes are free; others may write to it, and remove from it, meanwhile.
+
+    A process that writes may take what was seen as free before it is reserved, and tmpfs then reserves nothing of it.
+    """
+    with (folder / ".ballast").open("ab") as file:
+        while True:
+            disk = os.statvfs(folder)
+            blocks = disk.f_bavail - left // disk.f_bsize
+            if blocks <= 0:
+                return
+            try:
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, blocks * disk.f_bsize)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
 
 
 def empty(folder: Path) -> None:

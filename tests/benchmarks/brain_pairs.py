@@ -65,7 +65,7 @@ def main() -> None:
             image = np.asarray(scan.dataobj, np.float32)
             classes = with_head(classes_of(np.asarray(canonical(labels).dataobj)), image, scan.header.get_zooms())
             save(options.output, path.name.split(".")[0], image, classes, scan.affine)
-    segmenter = Segmenter("brain-any")
+    segmenters = {name: Segmenter(name) for name in ("brain-t1", "brain-any")}
     known: dict[str, np.ndarray] = {}
     for path in sorted((options.data / "brain_multicontrast").glob("*.nii.gz"), key=lambda p: (p.name.split("_")[0], "_T1_" not in p.name, p.name)):
         contrast = next((NAMED[part] for part in path.name.split(".")[0].split("_") if part in NAMED), None)
@@ -78,10 +78,10 @@ def main() -> None:
         if bare and subject in known:
             classes = known[subject]
         else:
-            classes = segmenter.classes(image, affine)
+            classes = segmenters["brain-t1" if contrast == "T1" else "brain-any"].classes(image, affine)
             lesion = path.with_name(f"{subject}_lesion_MNI.nii.gz")
             if bare:
-                classes = np.where(image > 0.02 * np.percentile(image, 99), classes, 0)
+                classes = np.where(image > 0.02 * np.percentile(image, 99), np.where(classes > 9, 9, classes), 0)
                 if lesion.exists():
                     there = canonical(lesion)
                     classes = np.where(at_2mm(np.asarray(there.dataobj, np.float32), there.affine, 1)[0] > 0.5, 13, np.where(classes == 13, 2, classes))

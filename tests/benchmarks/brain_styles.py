@@ -3,7 +3,8 @@
     python -m tests.benchmarks.brain_styles PAIRS bundles/brain_mri_synthesis_spade/configs/inference.json
 
 PAIRS is what tests.benchmarks.brain_pairs wrote. For each contrast: "mean" of the scans' means, "sd" between scans, and
-"within" a scan, white matter at 0.5. Classes that no scan of a contrast has, such as tumours, take the share of white matter
+"within" a scan, white matter at 0.5. Outside of T1 the labels are segmentations, so that fluid around the brain takes nine
+tenths of the ventricles' mean, and a class that no scan of a contrast has the T1's. The bias field, smoothed from the white matter, is divided out first. Lesions that no scan has take the share of white matter
 that `LESIONS` says; these are judged, not measured.
 """
 
@@ -15,13 +16,21 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from medgen.anatomy.classes import NAMES
-from medgen.transforms.style import CONTRASTS, LEVEL
+from medgen.transforms.style import CONTRASTS, LEVEL, WHITE
 
 #: Shares of the white matter: lesion, infarct, tumour, oedema.
 LESIONS = {"T1": (0.75, 0.65, 0.7, 0.8), "T1c": (0.75, 0.65, 1.7, 0.8), "T2": (1.9, 2.1, 2.0, 1.9), "FLAIR": (1.6, 1.5, 1.5, 1.6)}
 LEAST = 30  #: voxels of a class in a scan
+
+
+def unbiased(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the image without the bias field that its white matter shows (smoothed by 8 voxels)."""
+    white = ((classes == WHITE) & (image > 0.5 * LEVEL) & (image < 1.6 * LEVEL)).astype(np.float32)
+    field = (gaussian_filter(white * image, 8) + 1e-3 * LEVEL) / (gaussian_filter(white, 8) + 1e-3)
+    return image * LEVEL / field
 
 
 def main() -> None:
@@ -30,7 +39,7 @@ def main() -> None:
     for path in sorted(pairs.glob("*_classes.nii.gz")):
         contrast = path.name.split("_")[-2]
         classes = np.asarray(nib.load(path).dataobj).astype(int)
-        image = np.asarray(nib.load(str(path).replace("_classes", "")).dataobj, np.float32)
+        image = unbiased(np.asarray(nib.load(str(path).replace("_classes", "")).dataobj, np.float32), classes)
         for number in np.unique(classes)[1:]:
             values = image[classes == number]
             if len(values) >= LEAST:
@@ -44,6 +53,10 @@ def main() -> None:
             means, spreads = np.array(values).T
             mean[number], within[number] = np.mean(means), np.mean(spreads)
             sd[number] = np.std(means, ddof=1) if len(means) > 2 else 0.05 * np.mean(means)
+        if contrast != "T1":
+            mean[9] = 0.9 * mean[3]
+            for number in np.flatnonzero(mean[1:13] == 0) + 1:
+                mean[number], sd[number], within[number] = (styles["T1"][key][number] for key in ("mean", "sd", "within"))
         styles[contrast] = {"mean": mean.round(4).tolist(), "sd": sd.round(4).tolist(), "within": within.round(4).tolist()}
         print(contrast, {NAMES[n]: (len(v), round(float(mean[n]), 3)) for n, v in sorted(found.items())})
     content = json.loads(config.read_text())

@@ -7,11 +7,11 @@ import torch
 from ignite.engine import Events
 from monai.engines import AdversarialTrainer
 from monai.losses import PatchAdversarialLoss
-from monai.networks.nets import PatchDiscriminator
+from monai.networks.nets import MultiScalePatchDiscriminator, PatchDiscriminator
 from monai.utils import AdversarialIterationEvents
 from torch import nn
 
-from medgen.training.adversarial import BalancedLoss, LastMap, TargetsAsReals
+from medgen.training.adversarial import BalancedLoss, Conditional, FeatureMatching, LastMap, MultiScale, TargetsAsReals
 
 
 def trainer(handlers: list[Any], generator: nn.Module) -> AdversarialTrainer:
@@ -70,3 +70,28 @@ def test_convolutions_are_spectrally_normalised() -> None:
     for module in discriminator.modules():
         if isinstance(module, nn.Conv3d):
             assert float(torch.linalg.matrix_norm(module.weight.flatten(1), 2)) == pytest.approx(1, abs=0.05)
+
+
+def test_the_discriminator_sees_what_the_generator_was_told_and_its_features_draw_the_generator() -> None:
+    torch.manual_seed(0)
+    discriminator = MultiScale(MultiScalePatchDiscriminator(2, 1, 3, 4, 2, kernel_size=3, norm=None, bias=True))
+    generator = nn.Conv3d(1, 1, 3, padding=1)
+    hinge, losses = PatchAdversarialLoss(criterion="hinge"), {}
+    for weight in (0.0, 5.0):
+        seen: list[Any] = []
+        engine = AdversarialTrainer(
+            device="cpu", max_epochs=1, decollate=False, train_handlers=[Conditional(), FeatureMatching(discriminator, weight)],
+            train_data_loader=[{"image": torch.full((1, 1, 16, 16, 16), 0.25), "label": torch.ones(1, 1, 16, 16, 16)}],
+            g_network=generator, g_optimizer=torch.optim.SGD(generator.parameters(), 0.0),
+            g_loss_function=lambda logits: hinge(logits, True, False), recon_loss_function=lambda made, target: (made[:, :1] - target).abs(),
+            d_network=discriminator, d_optimizer=torch.optim.SGD(discriminator.parameters(), 0.0),
+            d_loss_function=lambda real, fake: (hinge(real, True, True) + hinge(fake, False, True)) / 2,
+        )  # fmt: skip
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda e, seen=seen: seen.append(dict(e.state.output)))
+        engine.run()
+        (output,) = seen
+        for key, image in (("reals", output["label"]), ("fakes", output["pred"])):
+            assert torch.equal(output[key], torch.cat([image, output["image"]], 1))
+        assert len(output["real_logits"]) == 2
+        losses[weight] = float(output["generator_loss"].detach())
+    assert losses[5.0] > losses[0.0] + 1e-3

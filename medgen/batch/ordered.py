@@ -1,0 +1,79 @@
+"""Scans to order: a bundle paints what a sentence asks for, as often as is wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.data import MetaTensor
+
+from medgen.batch.apply import Restored
+from medgen.batch.results import Options, outputs, write
+from medgen.bundles import Bundle, BundleError
+from medgen.scans import Case, Scan
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of one scan that was ordered: its files, or an error in one line, or neither where it was there already."""
+
+    name: str
+    files: tuple[Path, ...] = ()
+    seconds: float = 0.0
+    error: str | None = None
+    report: dict[str, Any] | None = None
+
+
+def check(bundle: Bundle) -> None:
+    """Raise `BundleError` for a bundle that takes no sentence."""
+    if not bundle.metadata.get("text"):
+        raise BundleError(f"{bundle.root.name} makes no scans from a text; give it scans, or choose a bundle that does (medgen bundles)")
+
+
+def ordered(bundle: Bundle, text: str, count: int, options: Options) -> Iterator[Made]:
+    """Make `count` scans of a sentence with the seeds from ``options.seed`` on, and yield what became of each.
+
+    A file that is there is kept unless ``options.overwrite``. What cannot be built is an error of that scan alone.
+    Raises `medgen.text.items.TextError` for a sentence that is not understood: nothing is made then.
+    """
+    from medgen.text.parse import parse
+
+    parse(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    for seed in range(options.seed, options.seed + count):
+        case = Case(f"order-{digest[:6]}-{seed:03d}", (), "text")
+        if not options.overwrite and all(path.exists() for path in outputs(bundle, case, options).values()):
+            yield Made(case.name)
+            continue
+        started = time.perf_counter()
+        try:
+            scan, restored = paint(bundle, text, seed, options.memory)
+        except (ValueError, RuntimeError, MemoryError) as error:
+            yield Made(case.name, error=_one_line(error))
+            continue
+        seconds = time.perf_counter() - started
+        chosen = Options(**{**vars(options), "seed": seed})
+        files = write(bundle, case, scan, restored, chosen, seconds)
+        yield Made(case.name, tuple(files.values()), seconds, report=restored.report)
+
+
+def paint(bundle: Bundle, order: str | dict[str, Any], seed: int, memory: float | None = None) -> tuple[Scan, Restored]:
+    """Return the scan that a sentence or a specification orders: its grid, and the image with the report of what was made."""
+    data = dict(bundle.get("normalisation")({"image": order, "seed": seed}))
+    image, inferer = data["image"], bundle.get("inferer")
+    inferer.memory = memory
+    made = inferer(image.as_tensor()[None], bundle.network)[0]
+    done = dict(bundle.get("denormalisation")({**data, "pred": MetaTensor(made, meta=image.meta)}))
+    sha256 = hashlib.sha256(str(order).encode()).hexdigest()
+    scan = Scan(done["pred"], "arbitrary", bundle.modality, np.dtype(np.int16), Path("text"), sha256)
+    return scan, Restored({"": np.asarray(done["pred"][0], np.float32)}, scan, done.get("report", {}))
+
+
+def _one_line(error: Exception) -> str:
+    cause = error.__cause__ if str(error).startswith("applying transform") and error.__cause__ is not None else error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

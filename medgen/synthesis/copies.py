@@ -1,0 +1,76 @@
+"""Whether a synthetic scan is a copy of one that its bundle was trained with: it is compared with each, and copies are refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+
+from medgen.evaluation.features import Extractor
+from medgen.evaluation.sampling import cube
+
+BLOCK = 4  #: voxels of 2 mm a side that are averaged for the comparison of images
+NEAR = 0.5  #: of the smallest distance between two scans of the training: what is nearer is a copy
+
+
+def described(image: np.ndarray, affine: np.ndarray, extractor: Extractor) -> tuple[np.ndarray, np.ndarray]:
+    """Return a scan as it is compared: blocks of 8 mm around the middle of the head, mean 0 and norm 1; and its mean features."""
+    how = extractor.sampling()
+    volume = cube(image, affine, False, how)
+    n = how.side // BLOCK
+    blocks = volume[: n * BLOCK, : n * BLOCK, : n * BLOCK].reshape(n, BLOCK, n, BLOCK, n, BLOCK).mean((1, 3, 5))
+    blocks = blocks - blocks.mean()
+    features = extractor.features(volume, how)
+    return (blocks / max(float(np.linalg.norm(blocks)), 1e-9)).ravel(), np.concatenate([rows.mean(0) for rows in features.values()])
+
+
+def limits(blocks: np.ndarray, features: np.ndarray, subjects: np.ndarray) -> tuple[float, float]:
+    """Return the distances in image and feature space below which a scan is a copy, of the training's scans (n, ...)."""
+    apart = subjects[:, None] != subjects[None]
+    image = np.linalg.norm(blocks[:, None] - blocks[None], axis=-1)[apart]
+    feature = np.linalg.norm(features[:, None] - features[None], axis=-1)[apart]
+    return NEAR * float(image.min()), NEAR * float(feature.min())
+
+
+class RefuseCopiesd(MapTransform):
+    """Raise ValueError where an image (1, X, Y, Z) is a copy of a scan of the training; say in ``data["report"]`` how near it comes.
+
+    Args:
+        path: what tests/benchmarks/neighbours.py made of the training's scans: "blocks", "features", "subjects", and the hash of
+            the extractor that the features are of.
+        sha256: of that file, which is checked.
+    """
+
+    def __init__(self, keys: KeysCollection, path: str, sha256: str, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        content = Path(path).read_bytes() if Path(path).is_file() else b""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise ValueError(f"{path}: the training's scans to compare with are missing or altered; install medgen again")
+        with np.load(path) as stored:
+            self.blocks, self.features = stored["blocks"].astype(np.float32), stored["features"].astype(np.float32)
+            self.limits = limits(self.blocks, self.features, stored["subjects"])
+            made_by = str(stored["extractor"])
+        self.extractor = Extractor()
+        if made_by != self.extractor.sha256:
+            raise ValueError(f"{path} is of another feature extractor; make it again with tests/benchmarks/neighbours.py")
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        out = dict(data)
+        for key in self.key_iterator(out):
+            image = out[key]
+            blocks, features = described(np.asarray(image[0]), np.asarray(image.affine, np.float64), self.extractor)
+            found = [float(np.linalg.norm(known - own, axis=1).min()) for known, own in ((self.blocks, blocks), (self.features, features))]
+            for space, value, limit in zip(("image", "features"), found, self.limits):
+                if value < limit:
+                    raise ValueError(
+                        f"the synthetic scan is a copy of a scan of the training (distance in {space} {value:.3g}, limit {limit:.3g}); "
+                        "take another label map or seed"
+                    )
+            nearest = {space: {"distance": round(value, 4), "limit": round(limit, 4)} for space, value, limit in zip(("image", "features"), found, self.limits)}
+            out["report"] = {**out.get("report", {}), "nearest_training_scan": nearest}
+        return out
