@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": set(),
     "text": set(),
     "anatomy": set(),
+    "synthesis": {"anatomy", "text", "evaluation", "transforms"},
     "training": {"networks", "transforms"},
     "synthesis": {"anatomy", "text", "transforms", "evaluation"},
     "bundles": set(),

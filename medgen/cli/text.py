@@ -1,12 +1,13 @@
-"""The command that reads a sentence."""
+"""The commands that read a sentence, and that put a scan into one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from medgen.cli.app import app, fail
+from medgen.cli.app import Device, Permissive, app, fail
 
 
 @app.command()
@@ -51,3 +52,39 @@ def parse(
         print(f"ignored:        {', '.join(parsed.ignored)}")
     for warning in parsed.warnings:
         print(f"warning:        {warning}")
+
+
+@app.command()
+def describe(
+    paths: Annotated[list[Path], typer.Argument(help="MR scans of brains, DICOM folders, or folders of them")],
+    labels: Annotated[Optional[Path], typer.Option(help="label map of the one scan: FreeSurfer, DLMUSE or medgen's classes")] = None,
+    language: Annotated[str, typer.Option(help="en or zh")] = "en",
+    device: Device = None,
+    permissive: Permissive = False,
+    json_rows: Annotated[bool, typer.Option("--json", help="one JSON object with the measurements, for machines")] = False,
+) -> None:
+    """Put into words what brain scans show, measured: medgen parse reads the words back. Example: medgen describe scan.nii.gz
+
+    Plane, contrast, voxels, age band, ventricles and lesions. Exit code 1 where a scan is refused.
+    """
+    if language not in ("en", "zh"):
+        raise fail(f"there is no language '{language}'; choose from: en, zh")
+    import json
+
+    from medgen.batch.describe import descriptions
+    from medgen.scans import ScanError, find
+
+    cases, errors, skipped = find(paths)
+    try:
+        rows = list(descriptions(cases, labels=labels, language=language, device=device or "cpu", permissive=permissive))
+    except ScanError as error:
+        raise fail(str(error)) from None
+    if json_rows:
+        told = {"scans": rows, "errors": [str(error) for error in errors], "skipped": skipped}
+        print(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['name']}: {row['text']}" if "text" in row else f"refused: {row['problem']}")
+        for line in (*(f"refused: {error}" for error in errors), *(f"skipped: {line}" for line in skipped)):
+            print(line)
+    raise typer.Exit(1 if errors or any("problem" in row for row in rows) else 0)

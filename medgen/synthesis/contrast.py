@@ -9,63 +9,56 @@ import numpy as np
 from medgen.text.spec import Contrast
 
 LEAST = 50  #: voxels of a class whose brightness counts
-FLUID_BRIGHT = 1.3  #: ventricles against white matter: T2 above
-GREY_BRIGHT = 0.93  #: cortex against white matter: T1 below, FLAIR above
-FLUID_DARK = 0.9  #: ventricles against white matter: T1 below
-ENHANCED = 1.75  #: the brightest thousandth within the skull against white matter: vessels and lesions after an agent above
-BRIGHTEST = 99.9
+GREY = 0.94  #: cortex against white matter: T1 below, T2 and FLAIR above
+FLUID = 1.95  #: the brightest fiftieth within the skull against white matter: T2, where fluid is bright, above; FLAIR below
+ENHANCED = 1.57  #: the brightest 200th against white matter: T1 with vessels and lesions after an agent above
+FIFTIETH, TWO_HUNDREDTH = 98.0, 99.5  #: percentiles
 
 
 @dataclass(frozen=True)
 class Brightness:
-    """Medians against that of cerebral white matter, and the contrast that they speak for.
+    """How bright tissues are against cerebral white matter, and the contrast that this speaks for.
 
     Attributes:
-        contrast: None where they speak for none.
-        grey: cerebral cortex.
-        fluid: ventricles.
-        brightest: the brightest thousandth of brain and fluid.
-        margin: by which factor the deciding brightness is away from its bound, 1 or more; near 1 is a near call.
+        grey: median of the cerebral cortex.
+        fluid: brightest fiftieth of brain and fluid.
+        vessels: brightest 200th of them.
+        margin: by which factor the nearest deciding brightness is away from its bound, 1 or more; near 1 is a near call.
     """
 
-    contrast: Contrast | None
+    contrast: Contrast
     grey: float
     fluid: float
-    brightest: float
+    vessels: float
     margin: float
 
 
 def contrast_of(image: np.ndarray, classes: np.ndarray) -> Brightness:
-    """Tell T1, T1 after a contrast agent, T2 and FLAIR apart by the brightness of cortex, ventricles and vessels.
+    """Tell T1, T1 after a contrast agent, T2 and FLAIR apart by the brightness of cortex, fluid and vessels.
 
-    The bounds are rules of thumb of MR physics, checked on real scans and never on generated ones (README): fluid is bright in
-    T2 alone; cortex is darker than white matter in T1, brighter in FLAIR. Medians stand a segmentation that is half wrong.
-    T1 before and after an agent differ by vessels and lesions alone, so that this is told less well.
+    The rules are those of MR physics, their bounds from real scans and never from generated ones (README): cortex is darker
+    than white matter in T1 alone; of the others, fluid is bright in T2. A segmentation that is half wrong will do. T1 before
+    and after an agent differ by vessels and lesions alone, so that this is told less well.
 
     Args:
-        image: (X, Y, Z), any unit.
+        image: (X, Y, Z), any unit, air about 0.
         classes: of `medgen.anatomy.classes`, same shape.
 
-    Raises ValueError where there is too little white matter, cortex or ventricle.
+    Raises ValueError where there is too little white matter or cortex.
     """
-    levels = {}
-    for name, number in (("white matter", 2), ("cortex", 1), ("ventricles", 3)):
-        values = image[classes == number]
-        if len(values) < LEAST:
-            raise ValueError(f"there are {len(values)} voxels of {name}; the contrast is told from {LEAST} on")
-        levels[name] = float(np.median(values))
-    white = levels["white matter"]
-    if white <= 0:
-        raise ValueError(f"white matter has a brightness of {white:g}; above 0 is needed")
-    grey, fluid = levels["cortex"] / white, levels["ventricles"] / white
-    within = np.isin(classes, (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16))
-    brightest = float(np.percentile(image[within], BRIGHTEST)) / white
-    if fluid > FLUID_BRIGHT:
-        return Brightness("T2", grey, fluid, brightest, fluid / FLUID_BRIGHT)
-    if grey < GREY_BRIGHT and fluid < FLUID_DARK:
-        agent = brightest > ENHANCED
-        apart = max(brightest / ENHANCED, ENHANCED / max(brightest, 1e-6))
-        return Brightness("T1c" if agent else "T1", grey, fluid, brightest, min(apart, GREY_BRIGHT / max(grey, 1e-6)))
-    if grey > GREY_BRIGHT:
-        return Brightness("FLAIR", grey, fluid, brightest, min(grey / GREY_BRIGHT, FLUID_BRIGHT / max(fluid, 1e-6)))
-    return Brightness(None, grey, fluid, brightest, 1.0)
+    white, grey = (image[classes == number] for number in (2, 1))
+    if min(len(white), len(grey)) < LEAST:
+        raise ValueError(f"there are {len(white)} voxels of white matter and {len(grey)} of cortex; the contrast is told from {LEAST} on")
+    level = float(np.median(white))
+    if level <= 0:
+        raise ValueError(f"white matter has a brightness of {level:g}; above 0 is needed")
+    within = image[np.isin(classes, (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16))]
+    fluid, vessels = (float(v) / level for v in np.percentile(within, (FIFTIETH, TWO_HUNDREDTH)))
+    cortex = float(np.median(grey)) / level
+    contrast: Contrast = ("T1c" if vessels > ENHANCED else "T1") if cortex < GREY else "T2" if fluid > FLUID else "FLAIR"
+    second = vessels / ENHANCED if cortex < GREY else fluid / FLUID
+    return Brightness(contrast, cortex, fluid, vessels, min(_apart(cortex / GREY), _apart(second)))
+
+
+def _apart(ratio: float) -> float:
+    return max(ratio, 1 / max(ratio, 1e-6))

@@ -1,0 +1,61 @@
+"""What scans show, in words: every case read, labelled by the segmenter or a given map, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgen.evaluation.segmenter import Segmenter
+from medgen.scans import Case, Scan, ScanError, find, read
+from medgen.scans.grid import apart
+from medgen.synthesis.describe import Description, describe
+
+SEGMENTER = "brain-any"
+
+
+def descriptions(
+    cases: Sequence[Case], *, labels: Path | None = None, language: str = "en", device: str = "cpu", permissive: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield for each case its name and what it shows: "text" and the measurements, or the problem for which it is refused.
+
+    Args:
+        labels: a label map on the grid of the one case; by default `SEGMENTER` labels each.
+        language: "en" or "zh".
+
+    Raises `ScanError` for a label map with several cases, or one that cannot be read.
+    """
+    if labels is not None and len(cases) != 1:
+        raise ScanError(labels, f"is one label map for {len(cases)} scans", "give it with one scan")
+    given = _read_map(labels, permissive) if labels is not None else Segmenter(SEGMENTER, device)
+    for case in cases:
+        try:
+            found = _describe(read(case, permissive=permissive), given)
+        except ScanError as error:
+            yield {"name": case.name, "problem": str(error)}
+        else:
+            by = "label map" if labels is not None else SEGMENTER
+            yield {"name": case.name, "text": found.text(language), "labelled_by": by, **found.told()}
+
+
+def _describe(scan: Scan, given: Scan | Segmenter) -> Description:
+    if scan.modality not in ("", "MR"):
+        raise ScanError(scan.source, f"is {scan.modality}, and no MR scan of a brain", "choose an MR scan")
+    image, affine = scan.image[0].numpy(), scan.image.affine.numpy()
+    try:
+        if isinstance(given, Segmenter):
+            return describe(image, affine, given.classes(image, affine), segmented=True)
+        if given.image.shape != scan.image.shape or apart(affine, given.image.affine.numpy(), image.shape) > 0.5:
+            raise ScanError(given.source, "lies on another grid than the scan", "resample it to the scan's grid, nearest neighbour")
+        return describe(image, affine, np.rint(given.image[0].numpy()).astype(np.int32))
+    except ValueError as error:
+        raise ScanError(scan.source, str(error), "choose an MR scan of a brain, and its own label map") from None
+
+
+def _read_map(path: Path, permissive: bool) -> Scan:
+    cases = find([path])[0]
+    if len(cases) != 1:
+        raise ScanError(path, f"has {len(cases)} scans", "give one label map")
+    return read(cases[0], permissive=permissive)
