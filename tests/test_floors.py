@@ -25,7 +25,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "anatomy": set(),
     "synthesis": {"anatomy", "text", "evaluation", "transforms"},
     "training": {"networks", "transforms"},
-    "synthesis": {"anatomy", "text", "transforms", "evaluation"},
     "bundles": set(),
     "batch": {"scans", "bundles", "evaluation", "anatomy", "text", "synthesis"},
     "slicer": {"batch", "bundles", "scans", "evaluation"},

@@ -31,7 +31,7 @@ def test_thick_slices_lie_where_their_affine_says(voxel_mm: list[float]) -> None
     made = acquired(voxel_mm)
     assert np.diag(made.affine.numpy())[:3] == pytest.approx(voxel_mm)
     expected = ramp(tuple(made.shape[1:]), made.affine.numpy())  # type: ignore[arg-type]
-    np.testing.assert_allclose(np.asarray(made), np.asarray(expected), atol=0.35)  # box slices end within voxels
+    np.testing.assert_allclose(np.asarray(made), np.asarray(expected), atol=0.6)  # box slices end within voxels
 
 
 def test_motion_blurs_and_finer_voxels_are_not_made() -> None:
