@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -18,11 +20,13 @@ from monai.transforms import Compose
 
 from medgen import bundles
 from medgen.bundles import BundleError, open_bundle, read_metadata
-from medgen.slicer.tasks import RESTORING
+from medgen.slicer.tasks import BY_BUNDLE
+from tests.monai_bundle import ended, forked, fresh, started
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.name for path in (REPOSITORY / "bundles").iterdir() if path.is_dir())
 SCHEMA = REPOSITORY / "tests" / "meta_schema.json"
+PAINTING = [name for name in NAMES if read_metadata(REPOSITORY / "bundles" / name).get("synthetic")]
 each_bundle = pytest.mark.parametrize("name", NAMES)
 
 
@@ -39,10 +43,34 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def monai(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "monai.bundle", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of label maps (FreeSurfer's numbers), and one of scans with their classes, for bundles that paint."""
+    folder = tmp_path_factory.mktemp("labelled")
+    rng = np.random.RandomState(0)
+    x, y, z = np.ogrid[:40, :36, :33]
+    radius = np.sqrt((x - 20) ** 2 + (y - 18) ** 2 + (z - 16) ** 2)
+    for name in ("one", "two"):
+        for kind, numbers in (("labels", (24, 3, 2, 4)), ("pairs", (9, 1, 2, 3))):
+            (folder / kind).mkdir(exist_ok=True)
+            array = np.select([radius < 4, radius < 9, radius < 12, radius < 14], numbers[::-1], 0).astype(np.uint8)
+            suffix = "" if kind == "labels" else "_T1_classes"
+            nib.save(nib.Nifti1Image(array, np.diag([1.0, 1.2, 2.0, 1.0])), folder / kind / f"{name}{suffix}.nii.gz")
+        image = np.select([radius < 4, radius < 9, radius < 12, radius < 14], (0.2, 0.5, 0.35, 0.1), 0) + 0.01 * rng.standard_normal(array.shape)
+        nib.save(nib.Nifti1Image(image.astype(np.float32), np.diag([1.0, 1.2, 2.0, 1.0])), folder / "pairs" / f"{name}_T1.nii.gz")
+    return folder
+
+
+@pytest.fixture
+def data(name: str, scans: Path, labelled: Path) -> dict[str, Path]:
+    """What a bundle takes, by workflow."""
+    paints = bool(read_metadata(REPOSITORY / "bundles" / name).get("synthetic"))
+    return {"inference": labelled / "labels" if paints else scans, **dict.fromkeys(("train", "evaluate"), labelled / "pairs" if paints else scans)}
+
+
+def run(name: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return what runs a workflow of a bundle: for one of them all is as a user has it, imports included."""
+    return fresh if name == NAMES[0] else forked
 
 
 def config(name: str, *files: str) -> str:
@@ -72,7 +100,7 @@ def test_the_network_has_its_weights_and_returns_one_tensor(name: str) -> None:
 @each_bundle
 def test_the_metadata_tell_what_the_bundle_is_for(name: str) -> None:
     metadata = read_metadata(REPOSITORY / "bundles" / name)
-    assert metadata.get("purpose") in [task.name for task in RESTORING], "a new purpose is an entry of medgen.slicer.tasks"
+    assert metadata.get("purpose") in [task.name for task in BY_BUNDLE], "a new purpose is an entry of medgen.slicer.tasks"
     assert metadata.get("uncertainty", False) is hasattr(open_bundle(name, "cpu").network, "uncertainty")
 
 
@@ -88,7 +116,7 @@ def test_what_monai_label_and_monai_deploy_ask_of_a_bundle_is_there(name: str) -
 
 @each_bundle
 def test_metadata_keeps_the_schema(name: str, tmp_path: Path) -> None:
-    done = monai(
+    done = forked(
         "verify_metadata",
         "--meta_file",
         str(REPOSITORY / "bundles" / name / "configs/metadata.json"),
@@ -103,13 +131,13 @@ def test_the_schema_refuses_what_is_wrong(tmp_path: Path) -> None:
     metadata = json.loads((REPOSITORY / "bundles" / NAMES[0] / "configs/metadata.json").read_text())
     del metadata["network_data_format"]["inputs"]
     (tmp_path / "metadata.json").write_text(json.dumps(metadata))
-    done = monai("verify_metadata", "--meta_file", "metadata.json", "--filepath", str(SCHEMA), cwd=tmp_path)
+    done = forked("verify_metadata", "--meta_file", "metadata.json", "--filepath", str(SCHEMA), cwd=tmp_path)
     assert done.returncode != 0
 
 
 @each_bundle
 def test_input_and_output_are_as_the_metadata_say(name: str, tmp_path: Path) -> None:
-    done = monai("verify_net_in_out", "network_def", "--config_file", config(name, "inference"), "--device", "cpu",
+    done = forked("verify_net_in_out", "network_def", "--config_file", config(name, "inference"), "--device", "cpu",
                  "--meta_file", str(REPOSITORY / "bundles" / name / "configs/metadata.json"), "--n", "4", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -117,7 +145,7 @@ def test_input_and_output_are_as_the_metadata_say(name: str, tmp_path: Path) -> 
 @each_bundle
 def test_export_to_torchscript_keeps_the_outputs(name: str, tmp_path: Path) -> None:
     root = REPOSITORY / "bundles" / name
-    done = monai("ckpt_export", "network_def", "--filepath", "model.ts", "--ckpt_file", str(root / "models/model.pt"),
+    done = forked("ckpt_export", "network_def", "--filepath", "model.ts", "--ckpt_file", str(root / "models/model.pt"),
                  "--meta_file", str(root / "configs/metadata.json"), "--config_file", config(name, "inference"),
                  "--use_trace", "True", "--input_shape", f"[1, {open_bundle(name).channels}, 32, 32, 32]", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -127,27 +155,33 @@ def test_export_to_torchscript_keeps_the_outputs(name: str, tmp_path: Path) -> N
         torch.testing.assert_close(exported(image), open_bundle(name, "cpu").network(image), atol=1e-5, rtol=1e-5)
 
 
+def train_together(name: str, scans: Path, output: Path) -> list[str]:
+    """Return the arguments of a training of several processes."""
+    files = [config(name, "train"), str(REPOSITORY / "configs/smoke.json"), str(REPOSITORY / "configs/multi_gpu.json")]
+    return ["run", "--config_file", str(files), "--dataset_dir", str(scans), "--output_dir", str(output)]
+
+
 @each_bundle
 @pytest.mark.parametrize("kind", ["train", "inference", "evaluate"])
-def test_no_property_is_missing(name: str, kind: str, scans: Path) -> None:
+def test_no_property_is_missing(name: str, kind: str, data: dict[str, Path]) -> None:
     from monai.bundle import create_workflow
 
     workflow = create_workflow(
         config_file=config(name, kind),
         workflow_type="train" if kind == "train" else "infer",
-        dataset_dir=str(scans),
+        dataset_dir=str(data[kind]),
         device="$torch.device('cpu')",
     )
     assert workflow.check_properties() == []
 
 
 @each_bundle
-def test_training_runs_from_elsewhere_and_resumes(name: str, scans: Path, tmp_path: Path) -> None:
-    arguments = ("run", "--config_file", config(name, "train", "smoke"), "--dataset_dir", str(scans))
-    first = monai(*arguments, "--output_dir", str(tmp_path / "out"), cwd=tmp_path)
+def test_training_runs_from_elsewhere_and_resumes(name: str, data: dict[str, Path], tmp_path: Path) -> None:
+    arguments = ("run", "--config_file", config(name, "train", "smoke"), "--dataset_dir", str(data["train"]))
+    first = run(name)(*arguments, "--output_dir", str(tmp_path / "out"), cwd=tmp_path)
     assert first.returncode == 0, first.stderr[-3000:]
     weights = torch.load(tmp_path / "out/models/model.pt", weights_only=True)
-    again = monai(*arguments, "--output_dir", str(tmp_path / "out"), "--resume", "True", "--epochs", "2", cwd=tmp_path)
+    again = forked(*arguments, "--output_dir", str(tmp_path / "out"), "--resume", "True", "--epochs", "2", cwd=tmp_path)
     assert again.returncode == 0, again.stderr[-3000:]
     resumed = torch.load(tmp_path / "out/models/model.pt", weights_only=True)
     assert weights.keys() == resumed.keys()
@@ -155,22 +189,31 @@ def test_training_runs_from_elsewhere_and_resumes(name: str, scans: Path, tmp_pa
 
 
 @each_bundle
-def test_two_processes_train_together(name: str, scans: Path, tmp_path: Path) -> None:
-    files = [config(name, "train"), str(REPOSITORY / "configs/smoke.json"), str(REPOSITORY / "configs/multi_gpu.json")]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29519",
-               "-m", "monai.bundle", "run", "--config_file", str(files), "--dataset_dir", str(scans),
-               "--output_dir", str(tmp_path / "out")]  # fmt: skip
+def test_two_processes_train_together(name: str, data: dict[str, Path], tmp_path: Path) -> None:
+    arguments = train_together(name, data["train"], tmp_path / "out")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}  # as torchrun tells
+    running = [started(*arguments, cwd=tmp_path, RANK=rank, LOCAL_RANK=rank, **world) for rank in ("0", "1")]
+    for done in [ended(one) for one in running]:
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "out/models/model.pt").is_file()
+
+
+def test_torchrun_starts_two_processes_that_train_together(scans: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "monai.bundle"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([*command, *train_together(NAMES[0], scans, tmp_path / "out")], cwd=tmp_path, env=environment,
+                          capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "out/models/model.pt").is_file()
 
 
-@each_bundle
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in PAINTING])
 def test_inference_runs_from_elsewhere_and_keeps_the_grid(name: str, scans: Path, tmp_path: Path) -> None:
     metadata = read_metadata(REPOSITORY / "bundles" / name)
     keep = ("--spacing", "2.0") if "spacing" in metadata.get("settings", {}) else ()  # whose task is to change the grid
-    done = monai("run", "--config_file", config(name, "inference"), "--dataset_dir", str(scans), *keep,
+    done = run(name)("run", "--config_file", config(name, "inference"), "--dataset_dir", str(scans), *keep,
                  "--output_dir", str(tmp_path / "out"), "--device", "$torch.device('cpu')", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     for case in ("one", "two"):
@@ -183,9 +226,29 @@ def test_inference_runs_from_elsewhere_and_keeps_the_grid(name: str, scans: Path
         assert inside.std() < (40 if "denoise" in name else 70)  # of a noise of 60
 
 
+@pytest.mark.parametrize("name", PAINTING)
+def test_what_is_painted_from_elsewhere_is_marked_and_on_its_grid(name: str, data: dict[str, Path], tmp_path: Path) -> None:
+    metadata = read_metadata(REPOSITORY / "bundles" / name)
+    ordered = ("--text", "T2, small ventricles", "--count", "2") if metadata.get("text") else ("--contrast", "T2")
+    done = forked("run", "--config_file", config(name, "inference"), "--dataset_dir", str(data["inference"]), *ordered,
+                  "--output_dir", str(tmp_path / "out"), "--device", "$torch.device('cpu')", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    made = sorted((tmp_path / "out").glob("*.nii.gz"))
+    assert len(made) == 2 and all("synthesis" in path.name for path in made)
+    if metadata.get("text"):
+        assert not np.array_equal(*(nib.load(path).dataobj for path in made))
+        return
+    labels = nib.load(data["inference"] / "one.nii.gz")
+    image = nib.load(made[0])
+    assert image.shape == labels.shape
+    np.testing.assert_allclose(image.affine, labels.affine, atol=1e-5)
+    values, numbers = np.asarray(image.dataobj), np.asarray(labels.dataobj)
+    assert values[numbers == 4].mean() > values[numbers == 2].mean() > values[numbers == 0].mean() + 100  # T2: fluid is bright
+
+
 @each_bundle
-def test_evaluation_runs_from_elsewhere(name: str, scans: Path, tmp_path: Path) -> None:
-    done = monai("run", "--config_file", config(name, "evaluate"), "--dataset_dir", str(scans),
+def test_evaluation_runs_from_elsewhere(name: str, data: dict[str, Path], tmp_path: Path) -> None:
+    done = run(name)("run", "--config_file", config(name, "evaluate"), "--dataset_dir", str(data["evaluate"]),
                  "--output_dir", str(tmp_path / "out"), "--device", "$torch.device('cpu')", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     metrics = dict(line.split(",") for line in (tmp_path / "out/metrics.csv").read_text().split())
@@ -195,7 +258,7 @@ def test_evaluation_runs_from_elsewhere(name: str, scans: Path, tmp_path: Path) 
 
 @each_bundle
 @pytest.mark.parametrize("damage", ["missing", "altered"])
-def test_missing_or_altered_weights_stop_it(name: str, damage: str, scans: Path, tmp_path: Path) -> None:
+def test_missing_or_altered_weights_stop_it(name: str, damage: str, data: dict[str, Path], tmp_path: Path) -> None:
     copy = tmp_path / name
     shutil.copytree(REPOSITORY / "bundles" / name, copy)
     weights = copy / "models/model.pt"
@@ -207,7 +270,7 @@ def test_missing_or_altered_weights_stop_it(name: str, damage: str, scans: Path,
         weights.write_bytes(content)
     with pytest.raises(BundleError, match="weights are"):
         _ = open_bundle(str(copy), "cpu").network
-    done = monai("run", "--config_file", str(copy / "configs/inference.json"), "--dataset_dir", str(scans),
+    done = forked("run", "--config_file", str(copy / "configs/inference.json"), "--dataset_dir", str(data["inference"]),
                  "--output_dir", str(tmp_path / "out"), cwd=tmp_path)  # fmt: skip
     assert done.returncode != 0
     assert "weights are" in done.stderr

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import medgen
 from medgen.slicer.description import describe
-from medgen.slicer.tasks import EVALUATE, RESTORING, groups_of, tasks
+from medgen.slicer.tasks import BY_BUNDLE, EVALUATE, groups_of, tasks
 
 if TYPE_CHECKING:
     from click import Command
@@ -36,7 +36,7 @@ def install(folder: Path, commands: Mapping[str, Command], windows: bool = os.na
     Raises `BundleError` for bundles that cannot be read, OSError where the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for task in (*RESTORING, EVALUATE):  # of which some may have lost their bundles
+    for task in (*BY_BUNDLE, EVALUATE):  # of which some may have lost their bundles
         for suffix in ("", ".bat", ".xml"):
             (folder / f"{task.file}{suffix}").unlink(missing_ok=True)
     launchers = []

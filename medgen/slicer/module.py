@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medgen.slicer.parameters import Group, parse
-from medgen.slicer.tasks import EVALUATE, MEASURES, RESTORING, groups_of
+from medgen.slicer.tasks import BY_BUNDLE, EVALUATE, MEASURES, groups_of
 
 if TYPE_CHECKING:
     from click import Command
@@ -29,7 +29,7 @@ def run(name: str, arguments: Sequence[str], commands: Mapping[str, Command]) ->
     values: dict[str, Any] = {}
     with _silence() as standard_error:
         try:
-            task = next((task for task in (*RESTORING, EVALUATE) if task.name == name), None)
+            task = next((task for task in (*BY_BUNDLE, EVALUATE) if task.name == name), None)
             if task is None:
                 raise ValueError(f"there is no module '{name}'; run medgen slicer install again")
             groups = groups_of(task, commands)

@@ -33,8 +33,8 @@ class Task:
         return f"MedGen{self.name.capitalize()}"
 
 
-#: Of bundles. A new task is an entry here, and its name as "purpose" in the metadata of its bundles.
-RESTORING = (
+#: What bundles are for. A new task is an entry here, and its name as "purpose" in the metadata of its bundles.
+BY_BUNDLE = (
     Task("denoise", "Remove the noise of a CT or MR volume."),
     Task("enhance", "Make a volume of thick slices fine."),
     Task("repair", "Fill what is missing or spoiled in a volume.",
@@ -49,19 +49,19 @@ MEASURES = ("psnr", "ssim", "mae", "bias", "noise", "sharpness_in_slices", "slic
 
 
 def bundles_of(task: Task) -> dict[str, dict[str, Any]]:
-    """Return the metadata of a task's bundles by name. Raises `BundleError` where some cannot be read."""
+    """Return the metadata of a task's bundles by name, but for those that take a sentence, not a volume. Raises `BundleError` where some cannot be read."""
     every = {name: read_metadata(root) for name, root in available().items()}
-    return {name: metadata for name, metadata in every.items() if metadata.get("purpose") == task.name}
+    return {name: metadata for name, metadata in every.items() if metadata.get("purpose") == task.name and not metadata.get("text")}
 
 
 def mask_of(metadata: Mapping[str, Any]) -> str:
     """Return what a mask means to a bundle, by its metadata; "" where it takes none."""
-    return next((task.mask for task in RESTORING if task.name == metadata.get("purpose")), "")
+    return next((task.mask for task in BY_BUNDLE if task.name == metadata.get("purpose")), "")
 
 
 def tasks() -> list[Task]:
     """Return the tasks that can be done here: those with a bundle, and evaluation."""
-    return [*(task for task in RESTORING if bundles_of(task)), EVALUATE]
+    return [*(task for task in BY_BUNDLE if bundles_of(task)), EVALUATE]
 
 
 def groups_of(task: Task, commands: Mapping[str, Command]) -> list[Group]:

@@ -15,7 +15,7 @@ from medgen.cli import app
 from medgen.slicer.description import FIRST_LINE, describe
 from medgen.slicer.install import CLEARED, command, install
 from medgen.slicer.parameters import Group, Parameter, options, parse, settings
-from medgen.slicer.tasks import EVALUATE, RESTORING, groups_of, mask_of, tasks
+from medgen.slicer.tasks import BY_BUNDLE, EVALUATE, groups_of, mask_of, tasks
 from tests.slicer.bundles import SETTINGS, cut_out
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -78,7 +78,7 @@ def test_a_task_needs_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_name_of_a_module_is_taken_twice() -> None:
-    names = [task.file.lower() for task in (*RESTORING, EVALUATE)]
+    names = [task.file.lower() for task in (*BY_BUNDLE, EVALUATE)]
     assert len(set(names)) == len(names) and "medgen" not in names
 
 
