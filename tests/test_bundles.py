@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.name for path in (REPOSITORY / "bundles").iterdir() if path.is_dir())
 SCHEMA = REPOSITORY / "tests" / "meta_schema.json"
 PAINTING = [name for name in NAMES if read_metadata(REPOSITORY / "bundles" / name).get("synthetic")]
+RESTORING = [name for name in NAMES if name not in PAINTING]
 each_bundle = pytest.mark.parametrize("name", NAMES)
 
 
@@ -70,7 +71,7 @@ def data(name: str, scans: Path, labelled: Path) -> dict[str, Path]:
 
 def run(name: str) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return what runs a workflow of a bundle: for one of them all is as a user has it, imports included."""
-    return fresh if name == NAMES[0] else forked
+    return fresh if name == RESTORING[0] else forked
 
 
 def config(name: str, *files: str) -> str:
@@ -203,13 +204,13 @@ def test_two_processes_train_together(name: str, data: dict[str, Path], tmp_path
 def test_torchrun_starts_two_processes_that_train_together(scans: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "monai.bundle"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([*command, *train_together(NAMES[0], scans, tmp_path / "out")], cwd=tmp_path, env=environment,
+    done = subprocess.run([*command, *train_together(RESTORING[0], scans, tmp_path / "out")], cwd=tmp_path, env=environment,
                           capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "out/models/model.pt").is_file()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in PAINTING])
+@pytest.mark.parametrize("name", RESTORING)
 def test_inference_runs_from_elsewhere_and_keeps_the_grid(name: str, scans: Path, tmp_path: Path) -> None:
     metadata = read_metadata(REPOSITORY / "bundles" / name)
     keep = ("--spacing", "2.0") if "spacing" in metadata.get("settings", {}) else ()  # whose task is to change the grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -41,9 +42,12 @@ def test_the_wheel_runs_its_bundle_from_another_directory(tmp_path: Path) -> Non
 
     image = np.random.RandomState(0).rayleigh(20, (24, 20, 17)).astype(np.int16)
     nib.save(nib.Nifti1Image(image, np.diag([2.0, 2.0, 2.0, 1.0])), tmp_path / "noise.nii.gz")
-    listed = call(tmp_path / "venv/bin/medgen", "bundles")
-    name = listed.split("\n")[1].split()[0]
+    names = [row["name"] for row in json.loads(call(tmp_path / "venv/bin/medgen", "bundles", "--json"))]
+    name = next(name for name in names if "denoise" in name)
     call(tmp_path / "venv/bin/medgen", "run", name, "noise.nii.gz", "-o", "out", "--report")
     assert "BSD 2-Clause" in (tmp_path / "out/report.html").read_text()
     assert nib.load(tmp_path / f"out/noise_{name}.nii.gz").shape == (24, 20, 17)
     assert str(own) in call(tmp_path / "venv/bin/medgen", "info", name)
+    orders = next(name for name in names if "text" in name)
+    call(tmp_path / "venv/bin/medgen", "run", orders, "--text", "T2", "-o", "made")
+    assert len(list((tmp_path / "made").glob("*.nii.gz"))) == 1
