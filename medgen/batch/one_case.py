@@ -62,8 +62,8 @@ def do(order: Order) -> Outcome:
     A bad scan is an error in the outcome. Raises `BundleError` where this machine cannot do any, `RunStopped` for a full disk
     or a store that does not answer.
     """
-    started = time.perf_counter()
     bundle = _loaded(order.bundle, order.bundle_sha256, order.device, order.settings)
+    started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="scan_", dir=get_worker().local_directory) as name:
         options, place = _here(order.options, Path(name))
         try:
