@@ -7,9 +7,8 @@ diffeomorphism: tissue is pushed aside and never torn or folded, and nothing mov
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from dataclasses import field as member
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ MOST = 400  #: steps
 COARSE = 2.0  #: mm of the grid that velocities are solved on, at the finest
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Edited:
     """A label map after an edit.
 
@@ -39,7 +38,7 @@ class Edited:
 
     labels: np.ndarray
     field: np.ndarray | None
-    report: dict[str, Any] = member(default_factory=dict)
+    report: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def spacing_of(affine: np.ndarray) -> np.ndarray:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, label
 
 from medgen.anatomy import surgery
-from medgen.anatomy.classes import LESIONS, classes_of
+from medgen.anatomy.classes import classes_of
 from medgen.anatomy.flow import Room, motion, spacing_of, warp_by_field
 from medgen.anatomy.lesions import KINDS, OEDEMA, place_lesion
 from medgen.anatomy.places import place_mask
@@ -83,10 +83,14 @@ def named(lesion: Lesion, state: State, affine: np.ndarray, scheme: str, seed: i
     """Return what a sentence means by what is to be removed: the map's lesions there, a part of a size, or the whole place."""
     labels = _labels(state)
     here = side_mask(labels, affine, scheme, lesion.side)
-    present = np.isin(labels, [number for number in LESIONS if number not in (OEDEMA, CAVITY)]) & here
-    if lesion.place is not None and present.any():  # a lesion hides the labels of its place
-        near = distance_transform_edt(~place_mask(labels, affine, scheme, lesion.place), spacing_of(affine)) <= 5
-        present &= near
+    kinds = [shape.number for kind, shape in KINDS.items() if lesion.kind in (kind, "unspecified")]
+    present = np.isin(labels, kinds) & here
+    if lesion.place is not None and present.any():  # a lesion hides the labels of its place: the nearest tissue tells it
+        tissue = np.isin(classes_of(labels, scheme), (1, 2, 4, 5, 6, 7, 8))
+        _, (x, y, z) = distance_transform_edt(~tissue, spacing_of(affine), return_indices=True)
+        inside = place_mask(labels, affine, scheme, lesion.place)[x, y, z]
+        pieces, count = label(present)
+        present = np.isin(pieces, [piece for piece in range(1, count + 1) if inside[pieces == piece].mean() >= 0.5])
     if present.any():
         return present
     size = _middle(lesion.diameter_mm)
