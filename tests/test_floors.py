@@ -23,7 +23,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": set(),
     "text": set(),
     "anatomy": set(),
-    "synthesis": {"anatomy", "text", "evaluation", "transforms"},
     "training": {"networks", "transforms"},
     "synthesis": {"anatomy", "text", "transforms", "evaluation"},
     "bundles": set(),

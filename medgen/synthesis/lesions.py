@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label
 
+from medgen.anatomy.classes import classes_of
 from medgen.anatomy.flow import spacing_of
 from medgen.anatomy.lesions import longest
-from medgen.anatomy.classes import classes_of
 from medgen.anatomy.places import BY_CLASS, BY_LABEL, JOINED, JOINT, JUXTACORTICAL, LOBES, PERIVENTRICULAR, lobe_map
 from medgen.anatomy.sides import LATERAL, millilitres, side_mask
 from medgen.evaluation.lesions import lesion as by_half_contrast

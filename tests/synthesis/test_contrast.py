@@ -22,7 +22,7 @@ def test_contrasts_are_told_with_a_segmentation_that_is_partly_wrong(contrast: s
 
 
 def test_enhancement_alone_makes_the_difference() -> None:
-    labels, affine = head()
+    labels, _ = head()
     image = painted(labels, "freesurfer", "T1c")  # nothing takes the agent up
     found = contrast_of(image, classes_of(labels, "freesurfer"))
     assert found.contrast == "T1" and found.margin > 1

@@ -26,7 +26,7 @@ def turned(affine: np.ndarray, degrees: tuple[float, float, float]) -> np.ndarra
 @pytest.mark.parametrize("axes", ["RAS", "PSR", "LPS"])
 @pytest.mark.parametrize("degrees", [(0, 0, 0), (10, 15, -15), (-15, -8, 12)])
 def test_the_plane_of_a_turned_head(axes: str, degrees: tuple[float, float, float]) -> None:
-    labels, affine = head(axes=axes)
+    labels, affine = head(mm=4, axes=axes)
     affine = turned(affine, degrees)
     normal, offset = symmetry_plane(classes_of(labels, "freesurfer"), affine)
     truly, at = midplane(labels, affine, "freesurfer")
@@ -37,7 +37,7 @@ def test_the_plane_of_a_turned_head(axes: str, degrees: tuple[float, float, floa
 
 @pytest.mark.parametrize("axes", ["RAS", "PSR", "LPS"])
 def test_sides_are_those_of_the_labels(axes: str) -> None:
-    labels, affine = head(axes=axes)
+    labels, affine = head(mm=4, axes=axes)
     found = with_sides(classes_of(labels, "freesurfer"), turned(affine, (5, -10, 10)))
     left, right = (np.isin(labels, numbers) for numbers in zip(*PAIRS["freesurfer"]))
     said_left, said_right = (np.isin(found, numbers) for numbers in zip(*PAIRS["freesurfer"]))
