@@ -3,7 +3,7 @@
 The floors, ground up; a room imports only from floors below it (all may use `scans.scan`):
 
 1. `scans` (file formats), `transforms`, `networks`, `inference`, `evaluation`, `text`, `anatomy`
-2. `training`, `bundles`
+2. `training`, `bundles`, `synthesis`
 3. `batch`
 4. `slicer` (the modules of 3D Slicer)
 5. `cli`

@@ -23,7 +23,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": set(),
     "text": set(),
     "anatomy": set(),
-    "synthesis": {"anatomy", "text", "evaluation", "transforms"},
     "training": {"networks", "transforms"},
     "bundles": set(),
     "batch": {"scans", "bundles", "evaluation", "anatomy", "text", "synthesis"},

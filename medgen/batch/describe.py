@@ -17,12 +17,14 @@ SEGMENTER = "brain-any"
 
 
 def descriptions(
-    cases: Sequence[Case], *, labels: Path | None = None, language: str = "en", device: str = "cpu", permissive: bool = False
-) -> Iterator[dict[str, Any]]:
+    cases: Sequence[Case], *, labels: Path | None = None, outlines: bool = False, language: str = "en", device: str = "cpu",
+    permissive: bool = False,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Yield for each case its name and what it shows: "text" and the measurements, or the problem for which it is refused.
 
     Args:
         labels: a label map on the grid of the one case; by default `SEGMENTER` labels each.
+        outlines: take the outlines of the label map's lesions from the scan.
         language: "en" or "zh".
 
     Raises `ScanError` for a label map with several cases, or one that cannot be read.
@@ -32,7 +34,7 @@ def descriptions(
     given = _read_map(labels, permissive) if labels is not None else Segmenter(SEGMENTER, device)
     for case in cases:
         try:
-            found = _describe(read(case, permissive=permissive), given)
+            found = _describe(read(case, permissive=permissive), given, outlines)
         except ScanError as error:
             yield {"name": case.name, "problem": str(error)}
         else:
@@ -40,7 +42,7 @@ def descriptions(
             yield {"name": case.name, "text": found.text(language), "labelled_by": by, **found.told()}
 
 
-def _describe(scan: Scan, given: Scan | Segmenter) -> Description:
+def _describe(scan: Scan, given: Scan | Segmenter, outlines: bool) -> Description:
     if scan.modality not in ("", "MR"):
         raise ScanError(scan.source, f"is {scan.modality}, and no MR scan of a brain", "choose an MR scan")
     image, affine = scan.image[0].numpy(), scan.image.affine.numpy()
@@ -49,7 +51,7 @@ def _describe(scan: Scan, given: Scan | Segmenter) -> Description:
             return describe(image, affine, given.classes(image, affine), segmented=True)
         if given.image.shape != scan.image.shape or apart(affine, given.image.affine.numpy(), image.shape) > 0.5:
             raise ScanError(given.source, "lies on another grid than the scan", "resample it to the scan's grid, nearest neighbour")
-        return describe(image, affine, np.rint(given.image[0].numpy()).astype(np.int32))
+        return describe(image, affine, np.rint(given.image[0].numpy()).astype(np.int32), outlines=outlines)
     except ValueError as error:
         raise ScanError(scan.source, str(error), "choose an MR scan of a brain, and its own label map") from None
 

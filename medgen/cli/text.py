@@ -58,6 +58,7 @@ def parse(
 def describe(
     paths: Annotated[list[Path], typer.Argument(help="MR scans of brains, DICOM folders, or folders of them")],
     labels: Annotated[Optional[Path], typer.Option(help="label map of the one scan: FreeSurfer, DLMUSE or medgen's classes")] = None,
+    outlines: Annotated[bool, typer.Option("--outlines", help="take the outlines of the label map's lesions from the scan")] = False,
     language: Annotated[str, typer.Option(help="en or zh")] = "en",
     device: Device = None,
     permissive: Permissive = False,
@@ -67,6 +68,8 @@ def describe(
 
     Plane, contrast, voxels, age band, ventricles and lesions. Exit code 1 where a scan is refused.
     """
+    if outlines and labels is None:
+        raise fail("--outlines goes with --labels: without a map all outlines are the scan's")
     if language not in ("en", "zh"):
         raise fail(f"there is no language '{language}'; choose from: en, zh")
     import json
@@ -76,7 +79,8 @@ def describe(
 
     cases, errors, skipped = find(paths)
     try:
-        rows = list(descriptions(cases, labels=labels, language=language, device=device or "cpu", permissive=permissive))
+        rows = list(descriptions(cases, labels=labels, outlines=outlines, language=language, device=device or "cpu",
+                                 permissive=permissive))  # fmt: skip
     except ScanError as error:
         raise fail(str(error)) from None
     if json_rows:

@@ -18,7 +18,7 @@ from medgen.synthesis.ventricles import BRAIN, Ventricles, ventricles
 from medgen.synthesis.wording import sentence
 from medgen.text.spec import ScanSpec
 
-LEAST_MM = 5.0  #: diameter from which a lesion counts that a segmenter found; smaller ones are too often false (README)
+LEAST_MM = 5.0  #: diameter from which a lesion counts that a segmenter found
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ class Description:
         }
 
 
-def describe(image: np.ndarray, affine: np.ndarray, labels: np.ndarray, *, segmented: bool = False) -> Description:
+def describe(
+    image: np.ndarray, affine: np.ndarray, labels: np.ndarray, *, segmented: bool = False, outlines: bool = False
+) -> Description:
     """Measure what an MR image of a brain shows, with a map of what is where.
 
     Args:
@@ -66,7 +68,9 @@ def describe(image: np.ndarray, affine: np.ndarray, labels: np.ndarray, *, segme
         labels: same shape: FreeSurfer, DLMUSE, or the classes of `medgen.anatomy.classes`, which have no sides (the plane of
             symmetry tells them).
         segmented: the labels are a network's: lesions under `LEAST_MM` do not count, their outlines are taken from the
-            image, and their kind is left open.
+            image, their kind is left open, and where none is found nothing is said of lesions.
+        outlines: take lesions' outlines from the image also where the labels are given: these then say only where to look,
+            and how large a lesion is comes from the image.
 
     Raises ValueError for a label map of another shape or without a brain.
     """
@@ -88,10 +92,10 @@ def describe(image: np.ndarray, affine: np.ndarray, labels: np.ndarray, *, segme
     except ValueError:
         brightness = None
     size = ventricles(sided, affine, scheme)
-    lesions = measure_lesions(classes, sided, affine, scheme, image=image if segmented else None,
+    lesions = measure_lesions(classes, sided, affine, scheme, image=image if segmented or outlines else None,
                               least_mm=LEAST_MM if segmented else 0.5, tell_kinds=not segmented)  # fmt: skip
     spec = ScanSpec(
         plane=grid.plane, contrast=brightness.contrast if brightness else None, voxel_mm=list(grid.voxel_mm), age_years=size.age(),
-        ventricles=size.said(), lesions=said(lesions),
+        ventricles=size.said(), lesions=None if segmented and not lesions else said(lesions),
     )  # fmt: skip
     return Description(spec, grid, brightness, size, lesions)
