@@ -83,37 +83,29 @@ class FeatureMatching:
         output[AdversarialKeys.GENERATOR_LOSS] = output[AdversarialKeys.GENERATOR_LOSS] + self.weight * torch.stack(distances).mean()
 
 
-def _spectral(discriminator: nn.Module) -> nn.Module:
-    """Return the discriminator with its convolutions spectrally normalised (Miyato et al., ICLR 2018)."""
-    for module in discriminator.modules():
-        if isinstance(module, nn.Conv3d):
-            spectral_norm(module)
-    return discriminator
-
-
 class LastMap(nn.Module):
     """A discriminator that returns its map of logits only; MONAI's `PatchDiscriminator` returns all its features.
 
-    Its convolutions are spectrally normalised.
+    Its convolutions are spectrally normalised (Miyato et al., ICLR 2018).
     """
 
     def __init__(self, discriminator: nn.Module) -> None:
         super().__init__()
-        self.discriminator = _spectral(discriminator)
+        for module in discriminator.modules():
+            if isinstance(module, nn.Conv3d):
+                spectral_norm(module)
+        self.discriminator = discriminator
 
     def forward(self, image: Tensor) -> Tensor:
         return self.discriminator(image)[-1]
 
 
 class MultiScale(nn.Module):
-    """A discriminator that returns the maps of logits of MONAI's `MultiScalePatchDiscriminator`, and keeps its last features.
-
-    Its convolutions are spectrally normalised.
-    """
+    """A discriminator that returns the maps of logits of MONAI's `MultiScalePatchDiscriminator`, and keeps its last features."""
 
     def __init__(self, discriminator: nn.Module) -> None:
         super().__init__()
-        self.discriminator = _spectral(discriminator)
+        self.discriminator = discriminator
         self.features: list[Tensor] = []
 
     def forward(self, image: Tensor) -> list[Tensor]:
