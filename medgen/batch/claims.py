@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medgen.batch.ledger import DEATHS, Ledger, Row
+from medgen.batch.ledger import DEATHS, Ledger
+from medgen.batch.ledger_file import Row
 from medgen.batch.logs import event
 from medgen.batch.object_store import StoredCase
 from medgen.batch.places import Folder, Place

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from medgen import __version__
-from medgen.batch.ledger import NAME as LEDGER
+from medgen.batch.ledger_file import NAME as LEDGER
 from medgen.batch.sidecar import write_json
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Scan, ScanError

@@ -2,25 +2,21 @@
 
 A case is claimed by one atomic UPDATE and held by a living process: on this machine that is asked of the system (PID and
 start), of another machine it is told by a count that grows every `BEAT` seconds. No clock of day is used, so none can harm.
-
-The journal is a WAL, which is fast and safe among processes of one machine. Where the folder lies on a network file system,
-whose machines share no memory, it is a rollback journal: as safe as the locks (fcntl) of that file system.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medgen.batch.ledger_file import NAME, TABLES, VERSION, Row, connect, row_of, set_journal
 from medgen.batch.machine import is_network, kills, machine
 from medgen.bundles import BundleError
 from medgen.scans.process import identity, is_alive
@@ -28,58 +24,15 @@ from medgen.scans.process import identity, is_alive
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-NAME = "ledger.sqlite"
-VERSION = 1
 BEAT = 10.0  #: seconds between signs of life
 SILENCE = 60.0  #: without a sign of life for so long, a process of another machine is dead
-BUSY = 60.0  #: seconds to wait for another process's write
 DEATHS = 2  #: a scan on which the system killed the program so often, for want of memory, is not tried again
-
-TABLES = """
-CREATE TABLE IF NOT EXISTS cases (
-    name TEXT PRIMARY KEY,           -- of the result: NAME_BUNDLE
-    bundle TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('planned', 'running', 'done', 'failed')),
-    turn INTEGER NOT NULL DEFAULT 0, -- grows with every change, so that of two that see the same row one wins
-    worker TEXT,                     -- who has it, or had it last
-    input TEXT, input_state TEXT,    -- hash of content, and of sizes and times
-    bundle_sha256 TEXT, parameters TEXT,
-    tried TEXT,                      -- what else a failure may be due to
-    outputs TEXT,                    -- by name: [[files], hash of content, hash of sizes and times]
-    reason TEXT, seconds REAL,
-    kills INTEGER,                   -- processes that the system had killed for want of memory when the case was begun
-    deaths INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS workers (id TEXT PRIMARY KEY, machine TEXT NOT NULL, process TEXT NOT NULL, beat INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS sent (name TEXT NOT NULL, pacs TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (name, pacs));
-"""
 
 _OPEN: set[str] = set()  #: this process's workers: one that was closed on a full disk could not take itself out of the table
 
 
 class RunStopped(BundleError):
     """A run cannot go on, through no fault of the case that it was at; what is done is kept."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the ledger knows of a case; see `TABLES`."""
-
-    name: str
-    bundle: str
-    state: str
-    turn: int
-    worker: str | None
-    input: str | None
-    input_state: str | None
-    bundle_sha256: str | None
-    parameters: dict[str, Any]
-    tried: dict[str, Any]
-    outputs: dict[str, list[Any]]
-    reason: str | None
-    seconds: float | None
-    kills: int | None
-    deaths: int
 
 
 class Ledger:
@@ -104,7 +57,7 @@ class Ledger:
             raise BundleError(f"{folder}: cannot be written to ({error.strerror}); choose another output folder") from None
         self._sql = connect(self.path)
         with self._guarded():
-            self._set_journal("DELETE" if is_network(folder) else "WAL")
+            set_journal(self._sql, "DELETE" if is_network(folder) else "WAL")
             self._sql.execute("PRAGMA synchronous=FULL")  # what is told to be done stays done through a power cut
             self._sql.executescript(f"BEGIN IMMEDIATE; {TABLES} PRAGMA user_version={VERSION}; COMMIT")
             self._sql.execute("INSERT INTO workers VALUES (?, ?, ?, 0)", (self.worker, machine(), identity()))
@@ -166,7 +119,7 @@ class Ledger:
         which, values = ("", ()) if name is None else ("WHERE name=?", (name,))
         with self._guarded():
             found = self._sql.execute(f"SELECT * FROM cases {which} ORDER BY name", values).fetchall()
-        return [_row(one) for one in found]
+        return [row_of(one) for one in found]
 
     def sent(self, pacs: str) -> dict[str, str]:
         """Return the results that a PACS has: the hash of their content by name."""
@@ -232,18 +185,6 @@ class Ledger:
                 self._sql.execute("DELETE FROM workers WHERE id=?", (one,))
         return living
 
-    def _set_journal(self, mode: str) -> None:
-        """Set the journal; SQLite does not wait here for another process that does the same."""
-        until = time.monotonic() + BUSY
-        while True:
-            try:
-                self._sql.execute(f"PRAGMA journal_mode={mode}")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > until:
-                    raise
-            time.sleep(0.05)
-
     def _change(self, row: Row, **values: Any) -> bool:
         texts = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in values.items()}
         to = ", ".join(f"{key}=:{key}" for key in texts)
@@ -266,27 +207,3 @@ class Ledger:
             raise RunStopped(f"{self.path}: cannot be written ({error}); free space, and the same again goes on") from None
         except sqlite3.DatabaseError as error:
             raise RunStopped(f"{self.path}: is damaged ({error}); delete it, and all is done again") from None
-
-
-def connect(path: Path, *, only_read: bool = False) -> sqlite3.Connection:
-    """Open a ledger's file. Raises `BundleError` where it cannot be, or is none, or of a later medgen."""
-    mode = "ro" if only_read else "rwc"
-    if only_read and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
-        mode += "&immutable=1"  # where nobody writes, and SQLite's own files beside it cannot be made
-    try:
-        sql = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=BUSY,
-                              isolation_level=None, check_same_thread=False)  # fmt: skip
-        (version,) = sql.execute("PRAGMA user_version").fetchone()
-    except sqlite3.OperationalError as error:
-        raise BundleError(f"{path}: cannot be opened ({error}); check the folder, or choose another one") from None
-    except sqlite3.DatabaseError:
-        raise BundleError(f"{path}: is no ledger; move it away, and all is done again") from None
-    if version > VERSION:
-        raise BundleError(f"{path}: is of a later version of medgen; use that one, or choose another output folder")
-    return sql
-
-
-def _row(values: tuple[Any, ...]) -> Row:
-    row = Row(*values)
-    texts = {key: json.loads(getattr(row, key) or "{}") for key in ("parameters", "tried", "outputs")}
-    return Row(**{**row.__dict__, **texts})

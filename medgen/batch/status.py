@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from medgen.batch.ledger import NAME, Ledger, Row
+from medgen.batch.ledger import Ledger
+from medgen.batch.ledger_file import NAME, Row
 from medgen.bundles import BundleError
 
 

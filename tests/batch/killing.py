@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medgen.batch.ledger import NAME, Ledger
+from medgen.batch.ledger import Ledger
+from medgen.batch.ledger_file import NAME
 from medgen.batch.run import Options, run
 from medgen.bundles import Bundle
 from medgen.scans import Case

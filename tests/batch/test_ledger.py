@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from medgen.batch import ledger as module
-from medgen.batch.ledger import NAME, Ledger, RunStopped
+from medgen.batch.ledger import Ledger, RunStopped
+from medgen.batch.ledger_file import NAME
 from medgen.batch.machine import is_network, machine
 from medgen.bundles import BundleError
 from medgen.scans.process import identity, is_alive

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from medgen.batch import claims
-from medgen.batch.ledger import NAME, Ledger
+from medgen.batch.ledger import Ledger
+from medgen.batch.ledger_file import NAME
 from medgen.batch.run import Options, run, without_results
 from medgen.batch.workers import share
 from medgen.bundles import Bundle, open_bundle

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from medgen.batch.ledger import NAME, Ledger
+from medgen.batch.ledger import Ledger
+from medgen.batch.ledger_file import NAME
 from medgen.batch.status import extrapolate, show, show_extrapolation, status
 from medgen.bundles import BundleError
 
