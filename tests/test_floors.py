@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": set(),
     "text": set(),
     "anatomy": set(),
+    "synthesis": {"anatomy", "text", "transforms", "evaluation"},
     "training": {"networks", "transforms"},
     "bundles": set(),
     "batch": {"scans", "bundles", "evaluation", "anatomy", "text", "synthesis"},
