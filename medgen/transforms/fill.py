@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.ndimage import find_objects
 
@@ -11,9 +9,7 @@ STIFFNESS = 8.0  #: of the fill: weight of curvature to slope, in voxels squared
 SWEEPS = 16  #: of conjugate gradients, on each level
 
 
-def smooth_fill(
-    image: np.ndarray, hole: np.ndarray, spacing: Sequence[float] = (1.0, 1.0, 1.0), stiffness: float = STIFFNESS, sweeps: int = SWEEPS
-) -> np.ndarray:
+def smooth_fill(image: np.ndarray, hole: np.ndarray, stiffness: float = STIFFNESS, sweeps: int = SWEEPS) -> np.ndarray:
     """Return `image` (X, Y, Z) with the voxels of `hole` (boolean) replaced by what bends least between the known ones.
 
     Minimises the integral of |grad u|^2 + stiffness * (Laplacian u)^2 in the hole: between harmonic and biharmonic
@@ -22,8 +18,7 @@ def smooth_fill(
     fill is the mean of what is known; where nothing is known, 0.
 
     Args:
-        spacing: voxel size along each axis; only ratios count.
-        stiffness: in (smallest voxels)^2.
+        stiffness: in voxels squared.
         sweeps: of conjugate gradients on each level of the pyramid.
     """
     out = np.array(image, dtype=np.float32)
@@ -32,9 +27,8 @@ def smooth_fill(
     if hole.all():
         return np.zeros_like(out)
     box = _around(hole, 3 + 2 * int(np.ceil(np.sqrt(stiffness))))
-    weights = (min(spacing) / np.asarray(spacing, dtype=float)) ** 2
     mine = hole[box]
-    start = _guess(out[box], mine, weights, stiffness, sweeps)
+    start = _guess(out[box], mine, np.ones(3), stiffness, sweeps)
     out[box] = np.where(mine, start, out[box])
     return out
 
