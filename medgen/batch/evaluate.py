@@ -134,8 +134,13 @@ def each(cases: list[Case], failures: list[str], measure: Callable[[Case], list[
         try:
             rows += measure(case)
         except (ScanError, ValueError) as error:
-            failures.append(str(error) if isinstance(error, ScanError) else f"{case.files[0]}: {error}")
+            failures.append(failure(case, error))
     return rows
+
+
+def failure(case: Case, error: Exception) -> str:
+    """Return what went wrong with a case in one line that names its file."""
+    return str(error) if isinstance(error, ScanError) else f"{case.files[0]}: {error}".splitlines()[0]
 
 
 SHOWN = {"psnr": ".2f", "ssim": ".4f", "mae": ".4g", "bias": ".3g", "gradient_kept": ".3f"}

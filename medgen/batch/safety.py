@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medgen.batch import tables
-from medgen.batch.evaluate import save
+from medgen.batch.evaluate import failure, save
 from medgen.batch.pairing import pair, same_grid
 from medgen.batch.protocol import Protocol, Regions, slice_axis
 from medgen.batch.quality import Row
@@ -75,7 +75,7 @@ def safety(
         try:
             checked.append(_check(mine, source, masks, protocol, output, failures))
         except (ScanError, ValueError) as error:
-            failures.append(str(error) if isinstance(error, ScanError) else f"{mine.files[0]}: {error}")
+            failures.append(failure(mine, error))
     checked.sort(key=lambda case: case.urgency, reverse=True)
     _print(checked, failures, console)
     cases = [{k: v for k, v in asdict(case).items() if k != "lesions"} | {"flags": case.flags} for case in checked]
