@@ -18,6 +18,7 @@ from medgen import __version__
 from medgen.batch.sidecar import LIBRARIES
 from medgen.batch.speed import hardware
 from medgen.bundles import WEIGHTS, BundleError, available, choose_device, read_metadata
+from medgen.inference.inferers import bf16_is_fast
 
 OPTIONAL = (
     "scipy", "scikit-image", "pytorch-ignite", "typer", "rich", "highdicom", "pynetdicom", "dicom-anonymizer", "pylibjpeg",
@@ -31,6 +32,7 @@ SYNTAXES = (
 
 def doctor() -> dict[str, Any]:
     """Return what there is, and under "problems" a line for each thing that is wrong."""
+    device = choose_device(None)
     bundles = {name: _bundle(root) for name, root in available().items()}
     problems = [f"bundle {name}: {about['problem']}" for name, about in bundles.items() if about["problem"]]
     problems += [f"{name} is missing; install medgen again" for name in LIBRARIES if _version(name) is None]
@@ -40,8 +42,8 @@ def doctor() -> dict[str, Any]:
         "system": platform.platform(),
         "versions": {name: _version(name) or "not installed" for name in (*LIBRARIES, *OPTIONAL)},
         "sqlite": sqlite3.sqlite_version,
-        "hardware": hardware(choose_device(None)),
-        "bf16": bool(torch.cpu._is_avx512_bf16_supported()),
+        "hardware": hardware(device),
+        "runs in bfloat16": bf16_is_fast(torch.device(device)),
         "codecs": {syntax.name: _decoder(syntax) for syntax in SYNTAXES},
         "bundles": bundles,
         "problems": problems or ([] if bundles else ["there are no bundles; install medgen again"]),

@@ -30,15 +30,6 @@ def kills() -> int:
         return -1
 
 
-def available_gib() -> float:
-    """Return the main memory that can be had without swapping, less a third for what it is not asked for; 0 if unknown."""
-    try:
-        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        return 2 / 3 * float(fields["MemAvailable"].split()[0]) / 2**20
-    except (OSError, KeyError, ValueError):
-        return 0.0
-
-
 def is_network(folder: Path) -> bool:
     """Say whether a folder lies on a file system that other machines write to."""
     try:

@@ -15,10 +15,10 @@ from medgen.batch.apply import Restored, apply
 from medgen.batch.claims import Claim, Claims, Settled, Work, input_hash
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.logs import event
-from medgen.batch.machine import available_gib
 from medgen.batch.pairing import masks_of, read_mask
 from medgen.batch.results import Options, Result, outputs, stem, write
 from medgen.bundles import Bundle
+from medgen.inference.memory import GIB, free_memory, is_out_of_memory
 from medgen.scans import Case, Scan, ScanError, read
 from medgen.scans.deidentify import Deidentifier
 from medgen.scans.whole import remove_leftovers
@@ -28,6 +28,7 @@ __all__ = ["Options", "Result", "one_line", "outputs", "run"]
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  #: of errors in writing: no scan's fault
 NO_MEMORY = "not enough memory for this scan; use another --device, or crop the scan"
 USUAL = 3.0  #: GiB that inference takes on a CPU, where they are free
+WORKERS_SHARE = 2 / 3  #: of the free memory for all workers together
 
 
 def run(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]:
@@ -179,7 +180,7 @@ def _memory(bundle: Bundle, options: Options, deaths: int) -> float | None:
     """Return the GiB that a scan may take: of several workers each a part, and half where the program was killed over it."""
     memory = options.memory
     if memory is None and options.workers > 1 and bundle.device == "cpu":
-        memory = available_gib() / options.workers or None
+        memory = WORKERS_SHARE * free_memory() / GIB / options.workers
     return (memory or USUAL) / 2 if deaths else memory
 
 
@@ -219,8 +220,7 @@ def one_line(case: Case, error: Exception) -> str:
     if str(error).startswith("applying transform") and error.__cause__ is not None:  # MONAI's wrapping of what went wrong
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
-    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in words):
+    if is_out_of_memory(error):
         return f"{case.name}: {NO_MEMORY}"
     return f"{case.name}: {text}"
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from medgen import __version__
@@ -28,6 +29,14 @@ def test_it_tells_versions_codecs_and_bundles_and_nothing_of_the_user() -> None:
     console = Console(file=io.StringIO(), width=400)
     show(about, console)
     assert "no problems found" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("speedup", [0.6, 1.7])
+def test_it_tells_what_the_engine_does_not_what_the_processor_says(speedup: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medgen.batch.doctor.choose_device", lambda _: "cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr("medgen.inference.inferers._speedup_of_bf16", lambda: speedup)
+    assert doctor()["runs in bfloat16"] is (speedup > 1)
 
 
 def test_an_altered_bundle_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
