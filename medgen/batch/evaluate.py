@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medgen.batch import tables
-from medgen.batch.pairing import is_map, pair, same_grid
+from medgen.batch.pairing import is_map, on_grid_of, pair
 from medgen.batch.protocol import Protocol, Regions, slice_axis
 from medgen.batch.quality import ALONE, PAIRED, SHARED, Row, measure_alone, measure_pair
 from medgen.evaluation.statistics import summarise
@@ -75,8 +75,8 @@ def against(candidate: Path, reference: Path, regions: Regions) -> tuple[list[Ro
 
 def together(mine: Case, truth: Case, regions: Regions) -> list[Row]:
     """Measure one pair."""
-    candidate, reference = read(mine), read(truth)
-    same_grid(mine, candidate, reference)
+    reference = read(truth)
+    candidate = on_grid_of(mine, read(mine), reference)
     image, target = np.asarray(candidate.image[0]), np.asarray(reference.image[0])
     given = regions.protocol.data_range
     span = float(target.max()) - float(target.min()) if given is None else given
@@ -134,11 +134,11 @@ def each(cases: list[Case], failures: list[str], measure: Callable[[Case], list[
         try:
             rows += measure(case)
         except (ScanError, ValueError) as error:
-            failures.append(failure(case, error))
+            failures.append(line_of(case, error))
     return rows
 
 
-def failure(case: Case, error: Exception) -> str:
+def line_of(case: Case, error: Exception) -> str:
     """Return what went wrong with a case in one line that names its file."""
     return str(error) if isinstance(error, ScanError) else f"{case.files[0]}: {error}".splitlines()[0]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import torch
+from monai.data import MetaTensor
 
 from medgen.scans import Case, Scan, ScanError, find, read
 from medgen.scans.bids import is_mask_of, is_uncertainty, scans_in, source_name, uncertainty_name
@@ -45,8 +48,12 @@ def map_name(name: str) -> str:
     return uncertainty_name(name) or f"{name}_uncertainty"
 
 
-def same_grid(case: Case, scan: Scan, reference: Scan) -> None:
-    """Raise `ScanError` where a case's scan lies on another grid than its reference."""
+def on_grid_of(case: Case, scan: Scan, reference: Scan) -> Scan:
+    """Return a case's scan in the order of axes that its reference has. Raises `ScanError` where it lies on another grid.
+
+    The same places may be stored from the left or the right, or axis for axis in another order: no value changes.
+    """
+    scan = _turned(scan, reference)
     shapes = [tuple(s.image.shape[1:]) for s in (scan, reference)]
     if shapes[0] != shapes[1]:
         raise ScanError(case.files[0], f"its shape {shapes[0]} is not the reference's {shapes[1]}", "resample one of them")
@@ -54,6 +61,25 @@ def same_grid(case: Case, scan: Scan, reference: Scan) -> None:
     apart = np.abs((scan.image.affine.numpy() - reference.image.affine.numpy()) @ corners).max()
     if apart > 0.1 * min(reference.spacing):  # a tenth of a voxel
         raise ScanError(case.files[0], f"lies {apart:.2f} mm off the reference's grid", "resample one of them")
+    return scan
+
+
+def _turned(scan: Scan, reference: Scan) -> Scan:
+    """Return a scan with its axes along those of another; as it is, where none or only some of them are parallel."""
+    affine = scan.image.affine.numpy()
+    turn = np.rint(np.linalg.solve(reference.image.affine.numpy(), affine)[:3, :3])  # a step here, in voxels there
+    whole = (np.abs(turn).sum(0) == 1).all() and (np.abs(turn).sum(1) == 1).all()
+    if not whole or np.array_equal(turn, np.eye(3)):
+        return scan
+    axes = np.abs(turn).argmax(1)
+    flipped = [axis for axis in range(3) if turn[axis, axes[axis]] < 0]
+    array = np.flip(scan.image.numpy().transpose(0, *(axes + 1)), tuple(axis + 1 for axis in flipped))
+    back = np.eye(4)
+    back[:3, :3] = turn.T
+    for axis in flipped:
+        back[axes[axis], 3] = array.shape[axis + 1] - 1
+    image = MetaTensor(torch.from_numpy(array.copy()), affine=torch.from_numpy(affine @ back))
+    return replace(scan, image=image, slices=())  # the headers go with the order that is stored
 
 
 def masks_of(path: Path, cases: list[Case]) -> dict[str, Case]:
@@ -80,6 +106,4 @@ def read_mask(mask: Case | None, scan: Scan, *, permissive: bool = False) -> Sca
     """Read the mask of a scan, if it has one. Raises `ScanError` where it lies on another grid."""
     if mask is None:
         return None
-    found = read(mask, permissive=permissive)
-    same_grid(mask, found, scan)
-    return found
+    return on_grid_of(mask, read(mask, permissive=permissive), scan)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from medgen.batch.pairing import same_grid
+from medgen.batch.pairing import on_grid_of
 from medgen.evaluation.regions import TISSUES, tissues
 from medgen.scans import Case, Scan, ScanError, find, read
 
@@ -86,9 +86,7 @@ class Regions:
         one = min(named, key=lambda other: len(other.name), default=found[0] if found and path.is_file() else None)
         if one is None:
             raise ScanError(path, f"has no {what} named {case.name}", f"add it, or leave the {what} out")
-        region = read(one)
-        same_grid(one, region, scan)
-        return np.asarray(region.image[0])
+        return np.asarray(on_grid_of(one, read(one), scan).image[0])
 
 
 def slice_axis(scan: Scan, protocol: Protocol) -> int:

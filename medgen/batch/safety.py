@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from medgen.batch import tables
-from medgen.batch.evaluate import failure, save
-from medgen.batch.pairing import pair, same_grid
+from medgen.batch.evaluate import line_of, save
+from medgen.batch.pairing import on_grid_of, pair
 from medgen.batch.protocol import Protocol, Regions, slice_axis
 from medgen.batch.quality import Row
 from medgen.evaluation.changes import LIMIT, WIDTH, beyond, change_map
@@ -75,7 +75,7 @@ def safety(
         try:
             checked.append(_check(mine, source, masks, protocol, output, failures))
         except (ScanError, ValueError) as error:
-            failures.append(failure(mine, error))
+            failures.append(line_of(mine, error))
     checked.sort(key=lambda case: case.urgency, reverse=True)
     _print(checked, failures, console)
     cases = [{k: v for k, v in asdict(case).items() if k != "lesions"} | {"flags": case.flags} for case in checked]
@@ -87,8 +87,8 @@ def safety(
 def _check(
     mine: Case, source: Case, masks: Regions, protocol: Protocol, output: Path | None, failures: list[str]
 ) -> Checked:
-    result, scan = read(mine), read(source)
-    same_grid(mine, result, scan)
+    scan = read(source)
+    result = on_grid_of(mine, read(mine), scan)
     after, before = (np.asarray(one.image[0]) for one in (result, scan))
     inside = foreground(before)
     try:

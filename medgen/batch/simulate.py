@@ -14,7 +14,7 @@ from medgen.anatomy import surgery
 from medgen.anatomy.classes import scheme_of
 from medgen.anatomy.sides import LATERAL
 from medgen.batch.operation import Operation, State, insert, lesions_of, named, sink, take_out
-from medgen.batch.pairing import same_grid
+from medgen.batch.pairing import on_grid_of
 from medgen.batch.sidecar import describe, versions, write_json
 from medgen.scans import Case, Scan, find, read, write_nifti
 from medgen.scans.nifti_write import write_field
@@ -66,8 +66,7 @@ def _beside(path: Path | None, scan: Scan) -> Scan | None:
     if path is None:
         return None
     case, found = _one(path)
-    same_grid(case, found, scan)
-    return found
+    return on_grid_of(case, found, scan)
 
 
 def _one(path: Path) -> tuple[Case, Scan]:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from medgen.batch import tables
 from medgen.batch.apply import apply
-from medgen.batch.evaluate import failure, save
+from medgen.batch.evaluate import line_of, save
 from medgen.batch.pairing import masks_of, read_mask
 from medgen.batch.quality import Row
 from medgen.batch.run import Options, run
@@ -54,7 +54,7 @@ def speed(
             rows.append({"case": case.name, "shape": "x".join(map(str, scan.image.shape[1:])), "read_seconds": seconds,
                          **_time(bundle, scan, read_mask(masks.get(case.name), scan), repeats)})  # fmt: skip
         except (ScanError, ValueError, RuntimeError, MemoryError) as error:
-            failures.append(failure(case, error))
+            failures.append(line_of(case, error))
     whole = _throughput(bundle, [case for case in cases if any(row["case"] == case.name for row in rows)], mask) if rows else {}
     machine = hardware(bundle.device)
     _print(rows, whole, machine, failures, console)

@@ -161,8 +161,8 @@ def shifted() -> np.ndarray:
 
 
 CUBE = (12, 12, 12)
-#: Cyclic axes: the first and the last corner of a cube stay where they are.
-TURNED = np.eye(4)[[1, 2, 0, 3]]
+#: Turned about z, so that no axis is along another.
+TURNED = np.array([[0.8, -0.6, 0, 0], [0.6, 0.8, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,8 @@ TURNED = np.eye(4)[[1, 2, 0, 3]]
         (SHAPE, shifted(), SHAPE, AFFINE, "0.20 mm off"),
         (SHAPE, AFFINE @ np.diag([1, 1, 1.02, 1]), SHAPE, AFFINE, "off the reference's grid"),
         (SHAPE, AFFINE @ np.diag([-1, 1, 1, 1]), SHAPE, AFFINE, "off the reference's grid"),
-        (CUBE, TURNED, CUBE, np.eye(4), "12.00 mm off"),
+        (CUBE, TURNED, CUBE, np.eye(4), "9.60 mm off"),
+        (CUBE, np.eye(4)[[1, 2, 0, 3]] + shifted() - AFFINE, CUBE, np.eye(4), "0.20 mm off"),
     ],
 )
 def test_another_grid_is_refused_by_the_files_name(
@@ -192,6 +193,25 @@ def test_another_grid_is_refused_by_the_files_name(
     (line,) = printed.strip().splitlines()
     assert line.startswith(f"failed: {mine}: ") and words in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("stored", ["LPS", "RAS", "SLP", "AIR"])
+def test_the_same_places_stored_in_another_order_are_the_same_pair(stored: str, tmp_path: Path) -> None:
+    mine, truth, mask = volume(1, 30), volume(1), (volume(1) > 600).astype(np.int16)
+    mask[3, :, 2:5] = 1  # of no symmetry
+    straight = save(tmp_path / "straight/a.nii.gz", mine)
+    reference = save(tmp_path / "truth/a.nii.gz", truth)
+    kept = save(tmp_path / "mask/a.nii.gz", mask)
+    assert call(straight, reference, kept, output=tmp_path / "one")[0] == 0
+    for path in (straight, kept):
+        turned = nib.load(path)
+        change = nib.orientations.ornt_transform(nib.io_orientation(turned.affine), nib.orientations.axcodes2ornt(stored))
+        nib.save(turned.as_reoriented(change), path.parent / "b.nii.gz")
+    other = tmp_path / "straight/b.nii.gz"
+    assert nib.aff2axcodes(nib.load(other).affine) == tuple(stored)
+    assert call(other, reference, tmp_path / "mask/b.nii.gz", output=tmp_path / "two")[0] == 0
+    one, two = (report(tmp_path / folder)["rows"] for folder in ("one", "two"))
+    assert [{**row, "case": "b"} for row in one] == two and len(two) > 1
 
 
 def test_a_grid_within_a_tenth_of_a_voxel_is_the_same(tmp_path: Path) -> None:
