@@ -187,7 +187,7 @@ def insert(state: State, operation: Operation, wanted: Sequence[Lesion], fluid: 
     elif operation.at is None:
         raise ValueError(f"where is the {operation.insert} to be? Give --at R,A,S in mm" + (", or --text and --labels" if operation.insert == "lesion" else ""))
     else:
-        size = operation.size or (3.0 if operation.insert == "electrode" else 10.0)
+        size = operation.size or (5.0 if operation.insert == "electrode" else 10.0)  # the void around a thin lead
         if operation.insert == "electrode":
             if operation.entry is None:
                 raise ValueError("an electrode needs --entry R,A,S in mm: the point that it comes through")
