@@ -31,7 +31,7 @@ class Edited:
     """A label map after an edit.
 
     Attributes:
-        labels: same shape, type and numbers as before.
+        labels: same shape and numbers as before, and the same type if that holds a lesion's number.
         field: (X, Y, Z, 3) float32, mm in world RAS: new(x) = old(x + field(x)); None where nothing was deformed.
         report: what was asked for and what was obtained (ml, mm), for a sidecar.
     """

@@ -72,7 +72,9 @@ def _template() -> tuple[np.ndarray, np.ndarray]:
     return np.where(head == 255, 0, head).astype(np.uint8), affine
 
 
-def with_mean_head(labels: np.ndarray, affine: np.ndarray, scheme: str, spacing: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+def with_mean_head(
+    labels: np.ndarray, affine: np.ndarray, scheme: str, spacing: float = 2.0, frame: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes of a brain within a mean head, and their affine: a grid of its own, RAS+, that holds all of it.
 
     The mean head is laid around the brain by the deep structures; where the two do not meet there is bone, and next to the
@@ -82,11 +84,12 @@ def with_mean_head(labels: np.ndarray, affine: np.ndarray, scheme: str, spacing:
         labels: (X, Y, Z) whole numbers of `scheme`, which has sides.
         affine: of their grid, mm.
         spacing: mm of the new grid.
+        frame: from the labels' world to the frame's, where that is known; lesions hide structures that it would be found by.
 
     Raises ValueError where the map has too few structures to lay it by.
     """
     head, grid = _template()
-    frame = to_frame(labels, affine, scheme)
+    frame = to_frame(labels, affine, scheme) if frame is None else frame
     corners = np.array(np.meshgrid(*((0, n - 1) for n in head.shape))).reshape(3, -1)
     box = (np.linalg.inv(frame) @ grid @ np.r_[corners, np.ones((1, 8))])[:3]
     low = box.min(1)

@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist
 from medgen.anatomy.classes import LESIONS, classes_of
 from medgen.anatomy.flow import Edited, spacing_of
 from medgen.anatomy.places import place_mask
-from medgen.anatomy.sides import millilitres, rightward, side_mask
+from medgen.anatomy.sides import PAIRS, millilitres, rightward, side_mask
 
 OEDEMA = 904
 
@@ -76,12 +76,12 @@ def place_lesion(
     if not free.any():
         raise ValueError(f"the map has no tissue in the {where} for a {kind} lesion")
     mask = _fit(free, spacing, diameter_mm, shape, rng, f"a {kind} lesion in the {where}")
-    new = labels.copy()
+    new = labels.astype(np.promote_types(labels.dtype, np.int16))  # 8 bits do not hold a lesion's number
     new[mask] = shape.number
     reach = (min(diameter_mm / 2, OEDEMA_MM) if shape.oedema else 0.0) if oedema_mm is None else oedema_mm
     rim = np.zeros_like(mask)
     if reach:
-        same = own_side if side in ("left", "right") else _half(mask, labels, affine, scheme)
+        same = own_side if side in ("left", "right") or scheme not in PAIRS else _half(mask, labels, affine, scheme)
         noise = _texture(mask.shape, spacing, 6.0, rng)
         far = distance_transform_edt(~mask, spacing) * (1 + 0.25 * noise)
         rim = (far <= reach) & (classes == 2) & same & ~mask & ~np.isin(labels, list(LESIONS))

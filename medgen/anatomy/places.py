@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 from medgen.anatomy.classes import classes_of
 from medgen.anatomy.flow import spacing_of
 from medgen.anatomy.frame import frame, to_frame
-from medgen.anatomy.sides import LATERAL, world
+from medgen.anatomy.sides import LATERAL, check_sides, world
 
 LOBES = ("frontal", "parietal", "temporal", "occipital", "insula")
 #: Two lobes: within JOINT mm of both.
@@ -53,6 +53,8 @@ def place_mask(labels: np.ndarray, affine: np.ndarray, scheme: str, place: str) 
     """
     if place not in PLACES:
         raise ValueError(f"there is no place '{place}'; choose from: {', '.join(PLACES)}")
+    if place not in BY_CLASS and place != "juxtacortical":
+        check_sides(scheme)  # such a place is told by labels that only schemes with sides have
     classes = classes_of(labels, scheme)
     if place in BY_CLASS:
         found = np.isin(classes, BY_CLASS[place])

@@ -69,8 +69,10 @@ def lesions_of(text: str | None, state: State) -> list[Lesion]:
         raise ValueError("the text names no lesion; say its kind, side, place and size, such as '30 mm tumour in the left temporal lobe'")
     state.warnings += parsed.warnings
     others = [name for name in parsed.spec.model_dump(exclude_none=True) if name != "lesions"]
-    if others or parsed.ignored:
-        state.warnings.append(f"of the text, this was not used: {', '.join([*others, *parsed.ignored])}")
+    if parsed.ignored:  # counted and not quoted: the report holds nothing that may be a name
+        others.append(f"{len(parsed.ignored)} words")
+    if others:
+        state.warnings.append(f"of the text, this was not used: {', '.join(others)}")
     return parsed.spec.lesions
 
 
@@ -181,13 +183,15 @@ def insert(state: State, operation: Operation, wanted: Sequence[Lesion], fluid: 
     """Put lesions, an electrode or a void in."""
     if operation.insert not in INSERTS:
         raise ValueError(f"'{operation.insert}' cannot be inserted; choose from: {', '.join(INSERTS)}")
+    if operation.kind not in KINDS:
+        raise ValueError(f"there is no kind '{operation.kind}' of lesion; choose from: {', '.join(KINDS)}")
     done: list[dict[str, Any]] = []
     if wanted:
         _insert_named(state, wanted, fluid, affine, scheme, operation.seed, done)
     elif operation.at is None:
         raise ValueError(f"where is the {operation.insert} to be? Give --at R,A,S in mm" + (", or --text and --labels" if operation.insert == "lesion" else ""))
     else:
-        size = operation.size or (3.0 if operation.insert == "electrode" else 10.0)
+        size = operation.size or (5.0 if operation.insert == "electrode" else 10.0)  # the void around a thin lead
         if operation.insert == "electrode":
             if operation.entry is None:
                 raise ValueError("an electrode needs --entry R,A,S in mm: the point that it comes through")

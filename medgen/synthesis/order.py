@@ -10,6 +10,7 @@ from numpy.random import RandomState
 
 from medgen.anatomy.atrophy import GRADES, lose_tissue
 from medgen.anatomy.flow import Edited
+from medgen.anatomy.frame import to_frame
 from medgen.anatomy.generator import generate, usual_ventricles
 from medgen.anatomy.head import with_mean_head
 from medgen.anatomy.lesions import place_lesion
@@ -75,12 +76,13 @@ def order(spec: ScanSpec, seed: int = 0) -> Ordered:
     if shift is not None and (shift.mm is None or shift.mm.high != 0):
         toward = shift.toward or ("left" if rng.uniform() < 0.5 else "right")
         labels = keep(shift_midline(labels, affine, scheme, _drawn(shift.mm, rng, 5.0, 10.0), toward))
+    frame = to_frame(labels, affine, scheme)
     for lesion in sorted(spec.lesions or [], key=lambda one: -(one.diameter_mm.high or 0 if one.diameter_mm else 0)):
         for side in _sides(lesion, rng):
             diameter = _drawn(lesion.diameter_mm, rng, 5.0, 15.0)
             labels = keep(place_lesion(labels, affine, scheme, diameter, kind=lesion.kind, side=side, place=lesion.place,
                                        oedema_mm=None if lesion.oedema is None else (10.0 if lesion.oedema else 0.0), seed=rng.randint(2**31)))  # fmt: skip
-    classes, grid = with_mean_head(labels, affine, scheme, min(SPACING, *(max(v, 1.0) for v in voxel)))
+    classes, grid = with_mean_head(labels, affine, scheme, min(SPACING, *(max(v, 1.0) for v in voxel)), frame)
     style: dict[str, Any] = {"contrast": spec.contrast or "T1"}
     if spec.field_t is not None:
         style["field_t"] = spec.field_t

@@ -74,3 +74,13 @@ def test_the_longest_diameter(box: tuple[int, int, int], wanted: float) -> None:
     mask[tuple(slice(1, 1 + n) for n in box)] = True
     assert longest(mask, np.diag([2.0, 2.0, 2.0, 1.0])) == pytest.approx(wanted)
     assert longest(np.zeros((3, 3, 3)), np.eye(4)) == 0
+
+
+def test_maps_without_sides_take_lesions_too_but_no_side() -> None:
+    labels, affine = head(mm=4.0)
+    classes = classes_of(labels, "freesurfer")
+    edited = place_lesion(classes, affine, "medgen", 20, kind="tumour-like", seed=1)
+    assert (edited.labels == 903).any() and (edited.labels == 904).any()
+    for side, place in (("left", None), (None, "periventricular")):
+        with pytest.raises(ValueError, match="have no sides"):
+            place_lesion(classes, affine, "medgen", 20, side=side, place=place)

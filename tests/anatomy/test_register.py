@@ -25,7 +25,7 @@ def test_a_flow_turned_around_leads_back() -> None:
     rng = np.random.default_rng(0)
     bumps = np.stack([np.outer(np.hanning(20), np.hanning(20))[..., None] * np.hanning(20) * rng.uniform(1, 2) for _ in range(3)]).astype(np.float32)
     there, back = integrate(torch.from_numpy(bumps)), integrate(torch.from_numpy(-bumps))
-    assert float((there + warp(back, there)).abs().max()) < 0.02
+    assert float((there + warp(back, there)).abs().max()) < 0.05  # of 2 voxels
 
 
 def test_balls_of_two_sizes_are_laid_on_each_other() -> None:

@@ -110,6 +110,7 @@ def test_a_hole_is_filled_by_a_bundle_that_repairs(files: tuple[Path, Path, Path
         (Operation(insert="lesion"), "Give --at R,A,S in mm, or --text and --labels"),
         (Operation(insert="electrode", at=(0, 0, 0)), "needs --entry"),
         (Operation(insert="pacemaker"), "choose from: lesion, electrode, void"),
+        (Operation(insert="lesion", at=(0, 0, 40), kind="wart"), "no kind 'wart' of lesion"),
         (Operation(insert="void", at=(900, 0, 0)), "outside of the scan"),
     ],
 )  # fmt: skip

@@ -3,9 +3,10 @@
     python -m tests.benchmarks.brain_styles PAIRS bundles/brain_mri_synthesis_spade/configs/inference.json
 
 PAIRS is what tests.benchmarks.brain_pairs wrote. For each contrast: "mean" of the scans' means, "sd" between scans, and
-"within" a scan, white matter at 0.5. Outside of T1 the labels are segmentations, so that fluid around the brain takes nine
-tenths of the ventricles' mean, and a class that no scan of a contrast has the T1's. The bias field, smoothed from the white matter, is divided out first. Lesions that no scan has take the share of white matter
-that `LESIONS` says; these are judged, not measured.
+"within" a scan, white matter at 0.5; the bias field, smoothed from the white matter, is divided out first. Outside of T1 the
+labels are segmentations: tissues of the brain are measured in scans that have a T1 of the same space alone, fluid around it takes
+nine tenths of the ventricles' mean, and a class that no scan of a contrast has the T1's. Lesions that no scan has take the
+share of white matter that `LESIONS` says; these are judged, not measured.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def main() -> None:
         image = unbiased(np.asarray(nib.load(str(path).replace("_classes", "")).dataobj, np.float32), classes)
         for number in np.unique(classes)[1:]:
             values = image[classes == number]
-            if len(values) >= LEAST:
+            alone = contrast != "T1" and not path.name.startswith("cs_")
+            if len(values) >= LEAST and not (alone and number not in (10, 11, 12)):
                 measured[contrast].setdefault(int(number), []).append((float(values.mean()), float(values.std())))
     styles = {}
     for contrast, found in measured.items():

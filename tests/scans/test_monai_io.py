@@ -34,7 +34,7 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("reader", [ScanReader, ScanReader(), "medgen.scans.monai_io.ScanReader"], ids=str)
+@pytest.mark.parametrize("reader", [ScanReader, ScanReader(), "medgen.scans.monai_io.ScanReader"], ids=["class", "object", "name"])
 def test_array_and_affine_are_those_of_read(reader: ScanReader | type[ScanReader] | str, path: Path) -> None:
     load = LoadImaged("image", reader=reader, ensure_channel_first=True, image_only=True)
     image = load({"image": str(path)})["image"]
@@ -92,7 +92,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
 }
 
 
-@pytest.mark.parametrize("reader", [ScanReader, ScanReader(), NAMED, ["PydicomReader", "NibabelReader", NAMED]], ids=str)
+@pytest.mark.parametrize("reader", [ScanReader, ScanReader(), NAMED, ["PydicomReader", "NibabelReader", NAMED]], ids=["class", "object", "name", "last"])
 @pytest.mark.parametrize("make, reason", BAD.values(), ids=BAD)
 def test_an_unsound_scan_is_not_left_to_other_readers(
     make: Callable[[Path], Path], reason: str, reader: object, tmp_path: Path

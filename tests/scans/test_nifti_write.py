@@ -21,6 +21,7 @@ from monai.data import MetaTensor
 
 from medgen.scans import Scan, ScanError, find, write_nifti
 from medgen.scans.nifti import read_nifti
+from medgen.scans.nifti_write import write_field
 from medgen.scans.scan import Reading
 from tests.scans.phantoms import RAS, field, nifti_affine, turned
 from tests.scans.test_nifti import AFFINES
@@ -202,3 +203,19 @@ def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="cannot be written"):
         write_nifti(tmp_path / "a.nii", np.zeros(SHAPE), scan_on(nifti_affine()))
     assert [found.name for found in tmp_path.iterdir()] == ["a.nii"]
+
+
+@pytest.mark.parametrize("name", AFFINES)
+def test_a_field_is_a_vector_image_that_others_know(name: str, tmp_path: Path) -> None:
+    shift = np.random.default_rng(0).normal(size=(*SHAPE, 3)).astype(np.float32)
+    write_field(tmp_path / "f.nii.gz", shift, scan_on(AFFINES[name]), description="SYNTHETIC")
+    image, itk = nib.load(tmp_path / "f.nii.gz"), sitk.ReadImage(str(tmp_path / "f.nii.gz"))
+    assert image.shape == (*SHAPE, 1, 3) and image.header.get_intent("code")[0] == 1007
+    np.testing.assert_array_equal(np.asarray(image.dataobj)[:, :, :, 0], shift)
+    np.testing.assert_allclose(image.affine, AFFINES[name], atol=1e-4)
+    assert itk.GetNumberOfComponentsPerPixel() == 3 and itk.GetSize() == SHAPE
+    with pytest.raises(ScanError, match="no field of finite values"):
+        write_field(tmp_path / "g.nii.gz", shift[:2], scan_on(AFFINES[name]))
+    with pytest.raises(ScanError, match="no field of finite values"):
+        write_field(tmp_path / "g.nii.gz", shift * np.nan, scan_on(AFFINES[name]))
+    assert not (tmp_path / "g.nii.gz").exists()

@@ -11,9 +11,9 @@ from tests.synthesis.test_halves import turned
 @pytest.mark.parametrize(("plane", "spacing"), [("sagittal", (4, 1, 1)), ("coronal", (0.9, 5, 0.9)), ("axial", (0.7, 0.7, 3)), (None, (1, 1, 1.2))])
 @pytest.mark.parametrize("code", ["RAS", "LPS", "PSR", "IAL"])
 def test_the_plane_is_across_the_coarsest_axis_however_it_is_stored(plane: str | None, spacing: tuple[float, ...], code: str) -> None:
-    back = nib.orientations.axcodes2ornt(code)
-    straight = np.diag([*spacing, 1.0])
-    affine = straight @ nib.orientations.inv_ornt_aff(back, (10, 10, 10))
+    affine = np.eye(4)
+    for stored, (axis, flip) in enumerate(nib.orientations.axcodes2ornt(code).astype(int)):
+        affine[:3, stored] = np.eye(3)[axis] * flip * spacing[axis]
     found = acquisition(turned(affine, (0, 0, 12)))
     assert (found.plane, found.orientation) == (plane, code)
     assert sorted(found.voxel_mm) == sorted(spacing) and (plane is None or found.voxel_mm[2] == max(spacing))

@@ -77,7 +77,7 @@ def test_a_lesion_across_the_midline_has_no_side() -> None:
     labels, affine = head()
     middle = np.array(labels.shape) // 2
     marked = labels.copy()
-    marked[middle[0] - 2 : middle[0] + 3, middle[1] + 20 : middle[1] + 23, middle[2] + 4 : middle[2] + 7] = 901
+    marked[middle[0] - 3 : middle[0] + 3, middle[1] + 20 : middle[1] + 23, middle[2] + 4 : middle[2] + 7] = 901
     (found,) = measure_lesions(classes_of(marked, "freesurfer"), labels, affine, "freesurfer")
     assert found.side is None
 
