@@ -143,7 +143,7 @@ def test_medicalnet_from_its_published_layout(tmp_path: Path) -> None:
     image = np.random.default_rng(0).random((1, 32, 32, 32), dtype=np.float32)
     features = extractor.of(image, "volume")
     assert features.shape == (1, 2048) and features.std() > 0
-    np.testing.assert_allclose(extractor.of(3 * image + 1, "volume"), features, atol=1e-3)  # it standardises
+    np.testing.assert_allclose(extractor.of(3 * image + 1, "volume"), features, rtol=1e-4, atol=1e-3)  # it standardises
 
 
 def test_inception_from_its_published_layout(tmp_path: Path) -> None:
