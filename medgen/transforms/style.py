@@ -103,7 +103,7 @@ class FinishScand(MapTransform):
     """
 
     def __init__(
-        self, keys: KeysCollection, noise: float = 0.02, field_t: float = 3.0, level: float = 500.0, seed: int = 0, ordered: str = "order",
+        self, keys: KeysCollection, noise: float = 0.0, field_t: float = 3.0, level: float = 500.0, seed: int = 0, ordered: str = "order",
         allow_missing_keys: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(keys, allow_missing_keys)
