@@ -9,12 +9,24 @@ from scipy.ndimage import gaussian_filter
 from medgen.transforms.degrade import rician_noise
 from medgen.transforms.motion import motion
 
-__all__ = ["blur", "lesions", "motion", "rician_noise", "shuffle"]
+__all__ = ["blur", "lesions", "motion", "rician_noise", "shuffle", "turn"]
 
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     """Blur by a Gaussian of `sigma` voxels."""
     return gaussian_filter(image, sigma, truncate=3.0) if sigma > 0 else image
+
+
+def turn(degrees: np.ndarray) -> np.ndarray:
+    """Return the matrix (3, 3) that turns about the first axis, then the second, then the third."""
+    matrix = np.eye(3)
+    for axis, angle in enumerate(np.deg2rad(degrees)):
+        a, b = (i for i in range(3) if i != axis)
+        one = np.eye(3)
+        one[a, a] = one[b, b] = np.cos(angle)
+        one[a, b], one[b, a] = -np.sin(angle), np.sin(angle)
+        matrix = one @ matrix
+    return matrix
 
 
 def lesions(white_matter: np.ndarray, share: float, rng: RandomState, size: float = 1.2) -> np.ndarray:

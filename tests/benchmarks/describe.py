@@ -24,6 +24,7 @@ from medgen.evaluation.segmenter import Segmenter
 from medgen.synthesis.contrast import contrast_of
 from medgen.synthesis.halves import symmetry_plane, with_sides
 from medgen.synthesis.ventricles import ventricles
+from tests.benchmarks.corrupt import turn
 
 CONTRASTS = {"T1POST": "T1c", "T1W": "T1", "T1w": "T1", "T2W": "T2", "T2w": "T2", "T1": "T1", "T2": "T2", "FLAIR": "FLAIR"}
 
@@ -35,14 +36,9 @@ def heads(data: Path) -> list[tuple[Path, np.ndarray, np.ndarray]]:
 
 
 def turned(affine: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    out = affine
-    for axis, angle in enumerate(np.deg2rad(rng.uniform(-15, 15, 3))):
-        a, b = (i for i in range(3) if i != axis)
-        turn = np.eye(4)
-        turn[a, a] = turn[b, b] = np.cos(angle)
-        turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
-        out = turn @ out
-    return out
+    out = np.eye(4)
+    out[:3, :3] = turn(rng.uniform(-15, 15, 3))
+    return out @ affine
 
 
 def sides(data: Path) -> None:

@@ -16,7 +16,7 @@ from medgen.evaluation.sampling import Sampling, cube, extent
 from medgen.scans import ScanError, find, read
 from medgen.transforms.degrade import smooth_field
 from medgen.transforms.paint import RandPaintLabelsd
-from tests.benchmarks.corrupt import blur, lesions, motion, shuffle
+from tests.benchmarks.corrupt import blur, lesions, motion, shuffle, turn
 
 SIDE = 120  #: voxels of the cached cubes: room to shift the window of 112
 DAMAGE = ("noise", "blur", "motion", "bias", "lesions", "shuffle")  #: in the order of what is told of a volume, but noise, which is added later
@@ -125,14 +125,8 @@ def draw(source: dict[str, Any], rng: RandomState) -> tuple[np.ndarray, np.ndarr
 
 def moved(image: np.ndarray, classes: np.ndarray, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
     """Turn by up to 10 degrees, scale by up to 8 %, mirror left and right at random."""
-    angles = np.deg2rad(rng.uniform(-10, 10, 3))
-    matrix = np.eye(3) * np.exp(rng.uniform(-0.08, 0.08))
-    for axis, angle in enumerate(angles):
-        a, b = (i for i in range(3) if i != axis)
-        turn = np.eye(3)
-        turn[a, a] = turn[b, b] = np.cos(angle)
-        turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
-        matrix = matrix @ turn
+    matrix = turn(rng.uniform(-10, 10, 3))
+    matrix *= np.exp(rng.uniform(-0.08, 0.08))
     if rng.uniform() < 0.5:
         matrix[:, 0] *= -1
     middle = np.full(3, (SIDE - 1) / 2)

@@ -31,7 +31,7 @@ from medgen.anatomy.classes import NAMES, classes_of
 from medgen.anatomy.head import with_head
 from medgen.transforms.degrade import rician_noise, smooth_field
 from medgen.transforms.paint import RandPaintLabelsd
-from tests.benchmarks.corrupt import blur, lesions
+from tests.benchmarks.corrupt import blur, lesions, turn
 
 NETWORK = {
     "_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": len(NAMES), "channels": [16, 32, 64, 96],
@@ -106,13 +106,7 @@ class Crops:
             bare = gaussian_filter((np.isin(classes, BRAIN) | (classes == 9)).astype(np.float32), 1.0) > 0.5
             keep = bare & (classes < 10) if rng.uniform() < 0.5 else np.isin(classes, BRAIN)
             image, classes = image * keep, np.where(keep, classes, 0)
-        matrix = np.diag(np.exp(rng.uniform(-0.15, 0.15, 3)))
-        for axis, angle in enumerate(np.deg2rad(rng.uniform(-12, 12, 3))):
-            a, b = (i for i in range(3) if i != axis)
-            turn = np.eye(3)
-            turn[a, a] = turn[b, b] = np.cos(angle)
-            turn[a, b], turn[b, a] = -np.sin(angle), np.sin(angle)
-            matrix = matrix @ turn
+        matrix = np.diag(np.exp(rng.uniform(-0.15, 0.15, 3))) @ turn(rng.uniform(-12, 12, 3))
         if rng.uniform() < 0.5:
             matrix[:, 0] *= -1
         middle = np.array([rng.uniform(0.25, 0.75) * n for n in image.shape])
