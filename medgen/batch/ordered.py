@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 
 from medgen.batch.apply import Restored
 from medgen.batch.results import Options, outputs, write
+from medgen.batch.run import one_line
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Scan
 
@@ -54,7 +55,7 @@ def ordered(bundle: Bundle, text: str, count: int, options: Options) -> Iterator
         try:
             scan, restored = paint(bundle, text, seed, options.memory)
         except (ValueError, RuntimeError, MemoryError) as error:
-            yield Made(case.name, error=_one_line(error))
+            yield Made(case.name, error=one_line(case, error).removeprefix(f"{case.name}: "))
             continue
         seconds = time.perf_counter() - started
         chosen = Options(**{**vars(options), "seed": seed})
@@ -72,8 +73,3 @@ def paint(bundle: Bundle, order: str | dict[str, Any], seed: int, memory: float 
     sha256 = hashlib.sha256(str(order).encode()).hexdigest()
     scan = Scan(done["pred"], "arbitrary", bundle.modality, np.dtype(np.int16), Path("text"), sha256)
     return scan, Restored({"": np.asarray(done["pred"][0], np.float32)}, scan, done.get("report", {}))
-
-
-def _one_line(error: Exception) -> str:
-    cause = error.__cause__ if str(error).startswith("applying transform") and error.__cause__ is not None else error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]
