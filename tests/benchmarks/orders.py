@@ -96,15 +96,17 @@ def table(rows: list[dict[str, Any]]) -> str:
     share("sentence understood as ordered", [row["understood"] for row in rows])
     share("lesion found in the image", [bool(row["side_seen"]) for row in rows])
     share("of those, side right", [row["side_seen"] == row["side"] for row in found])
-    share("of those, diameter within 2 mm", [abs(row["diameter_seen"] - row["diameter"]) <= 2 for row in found])
+    for kind in sorted({row["kind"] for row in found}):
+        share(f"diameter within 2 mm, {kind}", [abs(row["diameter_seen"] - row["diameter"]) <= 2 for row in found if row["kind"] == kind])
     share("diameter built within 2 mm", [abs(row["diameter_built"] - row["diameter"]) <= 2 for row in rows])
     share("contrast recognised", [row["contrast_seen"] == row["contrast"] for row in rows])
     merged = {"T1c": "T1"}
     share("contrast recognised, T1 with and without agent taken as one",
           [merged.get(row["contrast_seen"], row["contrast_seen"]) == merged.get(row["contrast"], row["contrast"]) for row in rows])  # fmt: skip
-    for name, key in (("measured in the image", "ventricles_seen"), ("built", "ventricles_built")):
-        pairs = np.array([(row["ventricles"], row[key]) for row in rows if row[key] is not None])
-        lines.append(f"| ventricles, r of requested and {name} | {len(pairs)} | {np.corrcoef(pairs.T)[0, 1]:.3f} |")
+    for name, key in (*((f"measured in {contrast}", "ventricles_seen") for contrast in CONTRASTS), ("built", "ventricles_built")):
+        pairs = np.array([(row["ventricles"], row[key]) for row in rows if name == "built" or row["contrast"] == name.split()[-1]])
+        if len(pairs) > 2:
+            lines.append(f"| ventricles, r of ordered and {name} | {len(pairs)} | {np.corrcoef(pairs.T)[0, 1]:.3f} |")
     return "\n".join(lines)
 
 
