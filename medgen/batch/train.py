@@ -69,7 +69,11 @@ def prepare(options: Options, console: Console) -> tuple[dict[str, Any], bool]:
 
     Writes cohort.json and split.json to the output folder, and DICOM series as NIfTI to its folder scans.
     """
-    modality = Bundle(options.root).modality
+    bundle = Bundle(options.root)
+    if bundle.metadata.get("synthetic"):
+        raise BundleError(f"{options.root.name} learns from scans with label maps, which medgen train does not take; train it by monai.bundle run "
+                          "(its README)")  # fmt: skip
+    modality = bundle.modality
     about = {"data": str(options.data.resolve()), "seed": options.seed, "validation": options.validation,
              "subjects": options.subjects and str(options.subjects.resolve()), "permissive": options.permissive,
              "keep_outliers": options.keep_outliers}  # fmt: skip

@@ -8,11 +8,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner
 
-from medgen.batch.train import Options, configure, schedules
-from medgen.bundles import BundleError, load_weights, open_bundle
+from medgen.batch.train import Options, configure, prepare, schedules
+from medgen.bundles import BundleError, available, load_weights, open_bundle, read_metadata
 from medgen.cli import app
 from tests.batch.tiny import ARGUMENTS, BUNDLE, ball, bundle, kill_once_there, mr_series, save, scans
 
@@ -163,6 +164,12 @@ def test_wrong_use_is_told_in_one_line(small: Path, tmp_path: Path) -> None:
     save(tmp_path / "one/p1_T1.nii.gz", ball(0))
     code, _, err = train(small, tmp_path / "alone", data=tmp_path / "one")
     assert code == 2 and "one subject" in err
+
+
+def test_a_bundle_that_learns_from_label_maps_is_refused(small: Path, tmp_path: Path) -> None:
+    root = next(root for root in available().values() if read_metadata(root).get("synthetic"))
+    with pytest.raises(BundleError, match="train it by monai.bundle run"):
+        prepare(Options(root, small, tmp_path), Console())
 
 
 def test_schedules_are_the_overlays_and_each_makes_a_whole_config(small: Path, tmp_path: Path) -> None:
