@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -57,6 +57,18 @@ def _thickness(scan: Scan) -> float | None:
     return value if 0 < value < float("inf") else None
 
 
+def infer(bundle: Bundle, data: Mapping[str, Any], function: Callable[..., Tensor], memory: float | None) -> Tensor:
+    """Return what a network, or a method of it, makes of prepared data (C, X, Y, Z), within so many GiB."""
+    inferer = bundle.get("inferer")
+    inferer.memory = memory
+    return inferer(data["image"].as_tensor()[None], function)[0]
+
+
+def denormalise(bundle: Bundle, data: Mapping[str, Any], prediction: Tensor) -> dict[str, Any]:
+    """Return prepared data with "pred", a prediction brought back to the scan's grid and units; the other keys are the bundle's."""
+    return dict(bundle.get("denormalisation")({**data, "pred": MetaTensor(prediction, meta=data["image"].meta)}))
+
+
 def apply(
     bundle: Bundle, scan: Scan, mask: Scan | None = None, *, uncertainty: bool = False, samples: int = 8, seed: int = 0,
     memory: float | None = None,
@@ -69,22 +81,12 @@ def apply(
     if uncertainty and not hasattr(network, "uncertainty"):
         raise ValueError("this bundle has no uncertainty; run it without --uncertainty")
     data = prepare(bundle, scan, mask)
-    image = data["image"]
-    inferer = bundle.get("inferer")
-    inferer.memory = memory
-
-    def infer(function: Callable[..., Tensor]) -> Tensor:
-        return inferer(image.as_tensor()[None], function)[0]
-
-    def denormalise(prediction: Tensor) -> dict[str, Any]:
-        return dict(bundle.get("denormalisation")({**data, "pred": MetaTensor(prediction, meta=image.meta)}))
-
-    mean = infer(network)
-    restored = denormalise(mean)
+    mean = infer(bundle, data, network, memory)
+    restored = denormalise(bundle, data, mean)
     images = {"": np.asarray(restored["pred"][0], dtype=np.float32)}
     if uncertainty:
-        spread = infer(partial(network.uncertainty, samples=samples, seed=seed))
-        shifted = np.asarray(denormalise(mean + spread)["pred"][0], dtype=np.float32)
+        spread = infer(bundle, data, partial(network.uncertainty, samples=samples, seed=seed), memory)
+        shifted = np.asarray(denormalise(bundle, data, mean + spread)["pred"][0], dtype=np.float32)
         images["uncertainty"] = shifted - images[""]  # a difference: free of the shift
     likeness, warnings = compare(bundle, scan)
     if bundle.metadata.get("synthetic"):  # the input was no image

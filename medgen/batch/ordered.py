@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monai.data import MetaTensor
 
-from medgen.batch.apply import Restored
+from medgen.batch.apply import Restored, denormalise, infer
 from medgen.batch.results import Options, outputs, write
 from medgen.batch.run import one_line
 from medgen.bundles import Bundle, BundleError
@@ -58,18 +57,14 @@ def ordered(bundle: Bundle, text: str, count: int, options: Options) -> Iterator
             yield Made(case.name, error=one_line(case, error).removeprefix(f"{case.name}: "))
             continue
         seconds = time.perf_counter() - started
-        chosen = Options(**{**vars(options), "seed": seed})
-        files = write(bundle, case, scan, restored, chosen, seconds)
+        files = write(bundle, case, scan, restored, replace(options, seed=seed), seconds)
         yield Made(case.name, tuple(files.values()), seconds, report=restored.report)
 
 
 def paint(bundle: Bundle, order: str | dict[str, Any], seed: int, memory: float | None = None) -> tuple[Scan, Restored]:
     """Return the scan that a sentence or a specification orders: its grid, and the image with the report of what was made."""
     data = dict(bundle.get("normalisation")({"image": order, "seed": seed}))
-    image, inferer = data["image"], bundle.get("inferer")
-    inferer.memory = memory
-    made = inferer(image.as_tensor()[None], bundle.network)[0]
-    done = dict(bundle.get("denormalisation")({**data, "pred": MetaTensor(made, meta=image.meta)}))
+    done = denormalise(bundle, data, infer(bundle, data, bundle.network, memory))
     sha256 = hashlib.sha256(str(order).encode()).hexdigest()
     scan = Scan(done["pred"], "arbitrary", bundle.modality, np.dtype(np.int16), Path("text"), sha256)
     return scan, Restored({"": np.asarray(done["pred"][0], np.float32)}, scan, done.get("report", {}))

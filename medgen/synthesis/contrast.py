@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medgen.anatomy.sides import WITHIN_SKULL
 from medgen.text.spec import Contrast
 
 LEAST = 50  #: voxels of a class whose brightness counts
@@ -52,7 +53,7 @@ def contrast_of(image: np.ndarray, classes: np.ndarray) -> Brightness:
     level = float(np.median(white))
     if level <= 0:
         raise ValueError(f"white matter has a brightness of {level:g}; above 0 is needed")
-    within = image[np.isin(classes, (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16))]
+    within = image[np.isin(classes, WITHIN_SKULL)]
     fluid, vessels = (float(v) / level for v in np.percentile(within, (FIFTIETH, TWO_HUNDREDTH)))
     cortex = float(np.median(grey)) / level
     contrast: Contrast = ("T1c" if vessels > ENHANCED else "T1") if cortex < GREY else "T2" if fluid > FLUID else "FLAIR"

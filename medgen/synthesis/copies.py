@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
+from scipy.spatial.distance import cdist
 
 from medgen.evaluation.features import Extractor
 from medgen.evaluation.sampling import cube
@@ -32,9 +33,7 @@ def described(image: np.ndarray, affine: np.ndarray, extractor: Extractor) -> tu
 def limits(blocks: np.ndarray, features: np.ndarray, subjects: np.ndarray) -> tuple[float, float]:
     """Return the distances in image and feature space below which a scan is a copy, of the training's scans (n, ...)."""
     apart = subjects[:, None] != subjects[None]
-    image = np.linalg.norm(blocks[:, None] - blocks[None], axis=-1)[apart]
-    feature = np.linalg.norm(features[:, None] - features[None], axis=-1)[apart]
-    return NEAR * float(image.min()), NEAR * float(feature.min())
+    return NEAR * float(cdist(blocks, blocks)[apart].min()), NEAR * float(cdist(features, features)[apart].min())
 
 
 class RefuseCopiesd(MapTransform):
