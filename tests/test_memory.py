@@ -18,7 +18,7 @@ def tree(root: Path, groups: str, files: dict[str, object]) -> Path:
     (root / "proc/meminfo").write_text(f"MemTotal: 9999999 kB\nMemAvailable:    {SOME >> 10} kB\n")
     (root / "proc/self/cgroup").write_text(groups)
     for name, content in files.items():
-        path = root / "sys/fs/cgroup" / name
+        path = root / "sys/fs/cgroup" / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{content}\n")
     return root

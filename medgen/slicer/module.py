@@ -74,19 +74,17 @@ def _make(groups: Sequence[Group], values: Mapping[str, Any]) -> dict[str, Any]:
     _tell(0.02, "reading")
     memory = _number(values, "memory")
     from medgen.batch.ordered import paint
-    from medgen.text.parse import parse as understand
 
     if not (values["text"] or "").strip():
         raise ValueError("there is no text; say what to make, such as: Axial T1, 12 mm lesion in the left frontal lobe")
-    parsed = understand(values["text"])
     bundle = _opened(groups, values)
     _tell(0.1, "opening the network")
     bundle.network  # noqa: B018  a missing or altered checkpoint stops here
     _tell(0.2, "making the volume")
     _, made = paint(bundle, values["text"], values["seed"], memory)
     _write(made, bundle, values)
-    understood = _joined(f"{words} = {meaning}" for words, meaning in parsed.understood)
-    return {"understood": understood, "ignored": _joined(parsed.ignored), "warnings": _joined(parsed.warnings)}
+    understood = _joined(f"{words} = {meaning}" for words, meaning in made.report["understood"])
+    return {"understood": understood, "ignored": _joined(made.report["ignored"]), "warnings": _joined(made.report["warnings"])}
 
 
 def _opened(groups: Sequence[Group], values: Mapping[str, Any]) -> Bundle:
