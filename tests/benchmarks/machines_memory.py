@@ -46,7 +46,7 @@ def processes(folder: Path, workers: int) -> Iterator[tuple[str, dict[str, int]]
         yield str(file), {name: one.pid for name, one in started.items()}
     finally:
         for one in started.values():
-            one.terminate()
+            one.kill()
         for one in started.values():
             one.wait()
 

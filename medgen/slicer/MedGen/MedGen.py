@@ -88,10 +88,10 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         text = bool(bundle and bundle.text)
         for widget in (self.ui.maskLabel, self.ui.maskSelector):
             widget.visible = bool(bundle and bundle.mask)
-        for widget in (self.ui.inputLabel, self.ui.inputSelector, self.ui.allVolumesCheckBox, self.ui.permissiveCheckBox):
-            widget.visible = not text
-        for widget in (self.ui.textLabel, self.ui.textEdit, self.ui.countLabel, self.ui.countSpinBox, self.ui.seedLabel, self.ui.seedSpinBox):
-            widget.visible = text
+        of_volumes = ("inputLabel", "inputSelector", "allVolumesCheckBox", "uncertaintyCheckBox", "permissiveCheckBox")
+        of_text = ("textLabel", "textEdit", "countLabel", "countSpinBox", "seedLabel", "seedSpinBox")
+        for name in (*of_volumes, *of_text):
+            getattr(self.ui, name).visible = text == (name in of_text)
         self.ui.maskSelector.toolTip = bundle.mask if bundle else ""
 
     def onRun(self) -> None:
