@@ -16,6 +16,7 @@ from medgen.anatomy.head import with_mean_head
 from medgen.anatomy.lesions import place_lesion
 from medgen.anatomy.midline import shift_midline
 from medgen.anatomy.sides import LATERAL, millilitres, side_mask
+from medgen.anatomy.sinuses import with_sinuses
 from medgen.anatomy.ventricles import scale_ventricles
 from medgen.text.spec import Lesion, Range, ScanSpec
 
@@ -83,6 +84,7 @@ def order(spec: ScanSpec, seed: int = 0) -> Ordered:
             labels = keep(place_lesion(labels, affine, scheme, diameter, kind=lesion.kind, side=side, place=lesion.place,
                                        oedema_mm=None if lesion.oedema is None else (10.0 if lesion.oedema else 0.0), seed=rng.randint(2**31)))  # fmt: skip
     classes, grid = with_mean_head(labels, affine, scheme, min(SPACING, *(max(v, 1.0) for v in voxel)), frame)
+    classes = with_sinuses(classes, grid, middle=float(np.linalg.inv(frame)[0, 3]))
     style: dict[str, Any] = {"contrast": spec.contrast or "T1"}
     if spec.field_t is not None:
         style["field_t"] = spec.field_t
