@@ -40,6 +40,7 @@ BY_BUNDLE = (
     Task("repair", "Fill what is missing or spoiled in a volume.",
          mask="where to fill (not 0); without it, spoiled slices are looked for"),
     Task("synthesise", "Paint a volume from a label map. What comes out is synthetic: no image of a patient.", labels=True),
+    Task("translate", "Make another contrast of a brain MR. What comes out is synthetic: it was never acquired."),
 )  # fmt: skip
 EVALUATE = Task(
     "evaluate", "Measure the image quality of a volume: against a reference, or without one (noise, sharpness, slices)."
