@@ -10,24 +10,27 @@ from torch import Tensor, nn
 
 
 class Translator(nn.Module):
-    """Correct a first guess: ``guess + correction``, where MONAI's residual U-Net makes the correction of all that is told.
+    """Correct a first guess: ``guess + correction``, where MONAI's residual U-Net makes a correction for each direction.
 
-    The first channel of x (B, conditions, X, Y, Z) is the guess; the others are the scan and what is told of it
-    (`medgen.transforms.translate`). Its batch norms have fixed statistics once trained, so that tiles are exact; without norms,
-    with steps of a few crops in six directions each, it did not learn. Sides must be multiples of `stride`.
+    x (B, 3 + 2 contrasts, X, Y, Z) is what `medgen.transforms.translate.tell` says: guess, scan, spacing, and one channel a
+    contrast for the scan's own and for the one wanted, which choose the correction. Directions that shared one output disturbed
+    each other, and it did not learn. The batch norms have fixed statistics once trained, so that tiles are exact. Sides
+    must be multiples of `stride`.
 
     Args:
-        conditions: channels of x.
-        channels: features at 1/2, 1/4, 1/8 ... of the resolution.
+        contrasts: how many there are.
+        channels: features of the levels; each but the first is at half the resolution of the one before.
     """
 
-    def __init__(self, conditions: int, channels: Sequence[int] = (32, 64, 96, 128)) -> None:
+    def __init__(self, contrasts: int = 3, channels: Sequence[int] = (32, 64, 96, 128)) -> None:
         super().__init__()
-        self.conditions, self.stride = conditions, 2 ** len(channels[1:])
-        self.unet = UNet(3, conditions, 1, channels, (2,) * len(channels[1:]), num_res_units=2, norm="batch")
+        self.contrasts, self.conditions, self.stride = contrasts, 3 + 2 * contrasts, 2 ** (len(channels) - 1)
+        self.unet = UNet(3, self.conditions, contrasts**2, channels, (2,) * (len(channels) - 1), num_res_units=2, norm="batch")
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image (B, 1, X, Y, Z). Raises ValueError where a side of x is no multiple of `stride`."""
         if not torch.jit.is_tracing() and any(n % self.stride for n in x.shape[2:]):
             raise ValueError(f"the sides of the input, {tuple(x.shape[2:])}, must be multiples of {self.stride}")
-        return x[:, :1].float() + self.unet(x).float() / 4
+        own, wanted = x[:, 3 : 3 + self.contrasts], x[:, 3 + self.contrasts :]
+        chosen = (own[:, :, None] * wanted[:, None]).flatten(1, 2)
+        return x[:, :1].float() + (self.unet(x).float() * chosen).sum(1, keepdim=True) / 4

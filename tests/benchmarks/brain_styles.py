@@ -5,8 +5,8 @@
 PAIRS is what tests.benchmarks.brain_pairs wrote. For each contrast: "mean" of the scans' means, "sd" between scans, and
 "within" a scan, white matter at 0.5; the bias field, smoothed from the white matter, is divided out first. Outside of T1 the
 labels are segmentations: tissues of the brain are measured in scans that have a T1 of the same space alone. The ventricles are
-segmented too wide there, so that their fluid is what lies within them, by the percentile of `FLUID`; fluid around the brain takes
-nine tenths of it. The hippocampus, which they do not find, is the cortex's; another class that no scan of a contrast has,
+segmented too wide there, and cortex next to dark fluid too dark, so that they are told by the percentiles of `PURE`; fluid around
+the brain takes nine tenths of the ventricles'. The hippocampus, which they do not find, is the cortex's; another class that no scan of a contrast has,
 and after an agent the fluid, is the T1's. Lesions that no scan has, and venous sinuses, take the share of white matter
 that `LESIONS` and `SINUS` say; these are judged, not measured.
 """
@@ -26,8 +26,9 @@ from medgen.transforms.style import CONTRASTS, LEVEL, WHITE
 
 #: Shares of the white matter: lesion, infarct, tumour, oedema.
 LESIONS = {"T1": (0.75, 0.5, 0.7, 0.8), "T1c": (0.75, 0.5, 1.7, 0.8), "T2": (1.9, 2.1, 2.0, 1.9), "FLAIR": (1.6, 1.5, 1.5, 1.6)}
-SINUS = {"T1": 0.5, "T1c": 2.0, "T2": 0.35, "FLAIR": 0.45}  #: flowing blood is dark, but after an agent
-FLUID = {"T2": 50, "FLAIR": 25}  #: percentile of what lies a voxel or more within the segmented ventricles
+SINUS = {"T1": 0.5, "T1c": 2.4, "T2": 0.35, "FLAIR": 0.45}  #: flowing blood is dark, but after an agent
+#: Percentile that stands for a class, where neighbours spoil its mean: of ventricles, of what lies a voxel or more within them.
+PURE = {("T2", 3): 50, ("FLAIR", 3): 25, ("FLAIR", 1): 75}
 LEAST = 30  #: voxels of a class in a scan
 
 
@@ -47,8 +48,8 @@ def main() -> None:
         image = unbiased(np.asarray(nib.load(str(path).replace("_classes", "")).dataobj, np.float32), classes)
         for number in np.unique(classes)[1:]:
             values = image[classes == number]
-            if number == 3 and contrast in FLUID and len(core := image[binary_erosion(classes == 3)]):
-                values = values - values.mean() + np.percentile(core, FLUID[contrast])
+            if (contrast, number) in PURE and len(core := image[binary_erosion(classes == 3)] if number == 3 else values):
+                values = values - values.mean() + np.percentile(core, PURE[contrast, int(number)])
             alone = contrast != "T1" and not path.name.startswith("cs_")
             if len(values) >= LEAST and not (alone and number not in (10, 11, 12)):
                 measured[contrast].setdefault(int(number), []).append((float(values.mean()), float(values.std())))
