@@ -13,7 +13,7 @@ import numpy as np
 NAMES = (
     "outside", "cerebral cortex", "cerebral white matter", "ventricles", "deep grey matter", "hippocampus and amygdala",
     "cerebellar cortex", "cerebellar white matter", "brainstem", "cerebrospinal fluid", "bone and air", "soft tissue", "fat",
-    "white matter lesion", "infarct", "tumour", "oedema",
+    "white matter lesion", "infarct", "tumour", "oedema", "venous sinus",
 )  # fmt: skip
 #: What both schemes call lesions here; a cavity is filled with fluid.
 LESIONS = {901: 13, 902: 14, 903: 15, 904: 16, 905: 9}

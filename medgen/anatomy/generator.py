@@ -78,6 +78,34 @@ class Generator:
         return warp(self.template[None].float(), shift, "nearest")[0].numpy().round().astype(np.int16)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What makes one brain differ from others of its age and sex, in standard deviations: all of it is 0 in their mean.
+
+    Attributes:
+        z: (K,) of the shape's components.
+        ventricles: of the log ventricle volume.
+        size: (3,) of the head's size.
+    """
+
+    z: Tensor
+    ventricles: float
+    size: Tensor
+
+    def toward(self, other: Shape, part: float) -> Shape:
+        """Return the shape a part (0 to 1) of the way to another, on an arc: every shape on it is as likely as its ends are."""
+        a, b = np.cos(part * np.pi / 2), np.sin(part * np.pi / 2)
+        return Shape(a * self.z + b * other.z, float(a * self.ventricles + b * other.ventricles), a * self.size + b * other.size)
+
+
+def drawn(seed: int, spread: float = 1.0, model: Generator | None = None) -> Shape:
+    """Return the shape of a seed, `spread` times as far from the mean as it was drawn."""
+    draw = np.random.default_rng(seed)
+    z = torch.from_numpy(spread * draw.standard_normal(len((load() if model is None else model).components))).float()
+    ventricles = spread * float(draw.standard_normal())
+    return Shape(z, ventricles, torch.from_numpy(spread * draw.standard_normal(3)).float())
+
+
 @cache
 def load(path: Path = WEIGHTS) -> Generator:
     """Return the shipped generator. Raises ValueError for a file that is missing or not the one that was shipped."""
@@ -95,8 +123,9 @@ def usual_ventricles(age: float, sex: str, model: Generator | None = None) -> fl
 
 
 def generate(
-    age: float, sex: str, ventricles_ml: float | None = None, *, seed: int = 0, spread: float = 1.0, model: Generator | None = None
-) -> tuple[Edited, np.ndarray]:
+    age: float, sex: str, ventricles_ml: float | None = None, *, seed: int = 0, spread: float = 1.0, shape: Shape | None = None,
+    model: Generator | None = None,
+) -> tuple[Edited, np.ndarray]:  # fmt: skip
     """Return a brain that nobody has, as DLMUSE numbers on a grid of about 2 mm, and its affine (RAS, mm).
 
     Args:
@@ -105,6 +134,7 @@ def generate(
         ventricles_ml: both lateral ventricles, 4 to 150 ml, which is met within 2 %; by default drawn as age and sex have it.
         seed: of the shape.
         spread: standard deviations of the shape: 0 is the mean of all heads of this age, sex and ventricle size.
+        shape: instead of that of the seed.
         model: another than the shipped one.
 
     Raises ValueError for values out of range.
@@ -116,18 +146,17 @@ def generate(
     if ventricles_ml is not None and not VENTRICLES[0] <= ventricles_ml <= VENTRICLES[1]:
         raise ValueError(f"ventricles of {ventricles_ml:g} ml are outside of {VENTRICLES[0]:g} to {VENTRICLES[1]:g}")
     model = load() if model is None else model
-    draw = np.random.default_rng(seed)
-    z = torch.from_numpy(spread * draw.standard_normal(len(model.components))).float()
+    shape = drawn(seed, spread, model) if shape is None else shape
     by_age = model.standard(age, sex, 1.0)[:2]
-    usual = model.ventricles[0] + model.ventricles[1:3] @ by_age + spread * model.ventricles[3] * draw.standard_normal()
+    usual = model.ventricles[0] + model.ventricles[1:3] @ by_age + model.ventricles[3] * shape.ventricles
     wanted = float(np.clip(np.exp(float(usual)), *VENTRICLES)) if ventricles_ml is None else ventricles_ml
-    labels = model.paint(model.velocity(z, model.standard(age, sex, wanted)))
-    size = model.size[0] + model.size[1] * float(sex == "male") + spread * model.spread @ torch.from_numpy(draw.standard_normal(3)).float()
+    labels = model.paint(model.velocity(shape.z, model.standard(age, sex, wanted)))
+    size = model.size[0] + model.size[1] * float(sex == "male") + model.spread @ shape.size
     affine = np.diag([*np.exp(size.numpy().astype(float)), 1.0]) @ fine_grid()
-    drawn = millilitres(np.isin(labels, LATERALS), affine)
-    report = {"age_years": age, "sex": sex, "seed": seed, "spread": spread, "ventricles_drawn_ml": round(drawn, 3)}
+    volume = millilitres(np.isin(labels, LATERALS), affine)
+    report = {"age_years": age, "sex": sex, "seed": seed, "spread": spread, "ventricles_drawn_ml": round(volume, 3)}
     if ventricles_ml is not None:
-        edited = scale_ventricles(labels, affine, "dlmuse", float(np.clip(wanted / drawn, 0.2, 10)))
+        edited = scale_ventricles(labels, affine, "dlmuse", float(np.clip(wanted / volume, 0.2, 10)))
         labels = edited.labels
         report |= {"ventricles_requested_ml": wanted}
     report |= {"ventricles_obtained_ml": round(millilitres(np.isin(labels, LATERALS), affine), 3),

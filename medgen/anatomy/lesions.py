@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,8 @@ TRIES = 24  #: centres that are tried
 
 def place_lesion(
     labels: np.ndarray, affine: np.ndarray, scheme: str, diameter_mm: float, *, kind: str = "unspecified", side: str | None = None,
-    place: str | None = None, oedema_mm: float | None = None, seed: int = 0,
+    place: str | None = None, oedema_mm: float | None = None, seed: int = 0, centre_mm: Sequence[float] | None = None,
+    grows_to: float | None = None,
 ) -> Edited:  # fmt: skip
     """Paint one lesion whose longest diameter is `diameter_mm`, wholly in a place and on a side.
 
@@ -60,6 +62,8 @@ def place_lesion(
         place: see `places.PLACES`; None for anywhere in the cerebrum.
         oedema_mm: how far oedema (904) reaches around it; by default half of a tumour's diameter, 20 mm at most; else none.
         seed: of centre, direction and outline.
+        centre_mm: world place that the lesion is put at, or as near to it as is free; by default it is drawn.
+        grows_to: diameter that this lesion has at last: with the same seed and centre, one of another diameter is a stage of it.
 
     Raises ValueError where it does not fit, with the largest that does.
     """
@@ -75,7 +79,11 @@ def place_lesion(
     where = " ".join(filter(None, (side, place))) or "brain"
     if not free.any():
         raise ValueError(f"the map has no tissue in the {where} for a {kind} lesion")
-    mask = _fit(free, spacing, diameter_mm, shape, rng, f"a {kind} lesion in the {where}")
+    at = None
+    if centre_mm is not None:
+        places = np.argwhere(free)
+        at = places[np.linalg.norm(places @ affine[:3, :3].T + affine[:3, 3] - np.asarray(centre_mm), axis=1).argmin()]
+    mask, centre = _fit(free, spacing, diameter_mm, shape, rng, f"a {kind} lesion in the {where}", at, grows_to or diameter_mm)
     new = labels.astype(np.promote_types(labels.dtype, np.int16))  # 8 bits do not hold a lesion's number
     new[mask] = shape.number
     reach = (min(diameter_mm / 2, OEDEMA_MM) if shape.oedema else 0.0) if oedema_mm is None else oedema_mm
@@ -90,6 +98,7 @@ def place_lesion(
         "edit": "lesion", "kind": kind, "side": side, "place": place, "requested_mm": diameter_mm,
         "obtained_mm": round(longest(mask, affine), 3), "obtained_ml": round(millilitres(mask, affine), 4),
         "oedema_ml": round(millilitres(rim, affine), 4), "centre_mm": [round(float(v), 2) for v in _centre(mask, affine)], "seed": seed,
+        "grown_from_mm": [round(float(v), 2) for v in affine[:3, :3] @ centre + affine[:3, 3]],
     }  # fmt: skip
     return Edited(new, None, report)
 
@@ -107,17 +116,21 @@ def longest(mask: np.ndarray, affine: np.ndarray) -> float:
     return float((pdist(points).max() if len(points) > 1 else 0.0) + spacing_of(affine).mean())
 
 
-def _fit(free: np.ndarray, spacing: np.ndarray, diameter: float, shape: Shape, rng: np.random.Generator, what: str) -> np.ndarray:
-    """Return the lesion's mask in what is free, at the centre that leaves its shape the fullest."""
+def _fit(
+    free: np.ndarray, spacing: np.ndarray, diameter: float, shape: Shape, rng: np.random.Generator, what: str, at: np.ndarray | None,
+    grows_to: float,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return the lesion's mask in what is free, and its centre: `at`, else the one that leaves its shape the fullest."""
     depth = distance_transform_edt(np.pad(free, 1), spacing)[1:-1, 1:-1, 1:-1]
     wanted = min(diameter / 2 * shape.axes[1] * 0.8, float(depth.max()) * 0.8)
-    centres = np.argwhere(depth >= wanted)
+    centres = rng.permutation(np.argwhere(depth >= wanted))[:TRIES] if at is None else at[None]
     tried = []
-    for centre in rng.permutation(centres)[:TRIES]:
-        axes, _ = np.linalg.qr(rng.standard_normal((3, 3)))
-        local = _Blob(free, centre, spacing, diameter, axes, shape, rng)
+    for centre in centres:
+        own = np.random.default_rng(rng.integers(2**32)) if at is None else rng
+        axes, _ = np.linalg.qr(own.standard_normal((3, 3)))
+        local = _Blob(free, centre, spacing, grows_to, axes, shape, own)
         mask, full = local.of(diameter)
-        tried.append((full, mask is not None, local, mask))
+        tried.append((full, mask is not None, local, mask, centre))
         if mask is not None and full > 0.9:
             break
     best = max(tried, key=lambda t: (t[1], t[0]))
@@ -126,7 +139,7 @@ def _fit(free: np.ndarray, spacing: np.ndarray, diameter: float, shape: Shape, r
         raise ValueError(f"{what} of {diameter:g} mm does not fit here; the largest that does has {largest:.3g} mm")
     mask = np.zeros(free.shape, bool)
     mask[best[2].box] = best[3]
-    return mask
+    return mask, best[4]
 
 
 class _Blob:

@@ -19,7 +19,7 @@ PAIRS: dict[str, tuple[tuple[int, int], ...]] = {
 }  # fmt: skip
 #: Lateral ventricles with their inferior horns, (left, right).
 LATERAL = {"freesurfer": ((4, 5), (43, 44)), "dlmuse": ((52, 50), (51, 49))}
-WITHIN_SKULL = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16)  #: classes of what lies within the skull
+WITHIN_SKULL = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17)  #: classes of what lies within the skull
 
 
 def check_sides(scheme: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -61,10 +62,15 @@ def ordered(bundle: Bundle, text: str, count: int, options: Options) -> Iterator
         yield Made(case.name, tuple(files.values()), seconds, report=restored.report)
 
 
-def paint(bundle: Bundle, order: str | dict[str, Any], seed: int, memory: float | None = None) -> tuple[Scan, Restored]:
-    """Return the scan that a sentence or a specification orders: its grid, and the image with the report of what was made."""
-    data = dict(bundle.get("normalisation")({"image": order, "seed": seed}))
+def paint(
+    bundle: Bundle, order: str | dict[str, Any], seed: int, memory: float | None = None, sequence: dict[str, Any] | None = None
+) -> tuple[Scan, Restored]:
+    """Return the scan that a sentence or a specification orders: its grid, and the image with the report of what was made.
+
+    `sequence` holds "like" and "shape" of `medgen.synthesis.order.order`, where the scan is one of a sequence.
+    """
+    data = dict(bundle.get("normalisation")({"image": order, "seed": seed, **(sequence or {})}))
     done = denormalise(bundle, data, infer(bundle, data, bundle.network, memory))
-    sha256 = hashlib.sha256(str(order).encode()).hexdigest()
+    sha256 = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()
     scan = Scan(done["pred"], "arbitrary", bundle.modality, np.dtype(np.int16), Path("text"), sha256)
     return scan, Restored({"": np.asarray(done["pred"][0], np.float32)}, scan, done.get("report", {}))

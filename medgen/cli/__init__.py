@@ -6,6 +6,7 @@ from medgen.cli import (  # noqa: F401  each adds its commands
     evaluate,
     pacs,
     scans,
+    sequence,
     simulate,
     slicer,
     status,

@@ -19,9 +19,9 @@ from medgen.weights import fault
 FOLDER = Path(__file__).with_name("segmenters")
 
 
-def names() -> list[str]:
+def names(folder: Path = FOLDER) -> list[str]:
     """Return the segmenters there are."""
-    return sorted(path.stem for path in FOLDER.glob("*.json"))
+    return sorted(path.stem for path in folder.glob("*.json"))
 
 
 class Segmenter:
@@ -31,16 +31,16 @@ class Segmenter:
     name that is none, and for weights that are missing or altered.
     """
 
-    def __init__(self, name: str = "brain-any", device: str | torch.device = "cpu") -> None:
-        if name not in names():
-            raise ScanError(name, "is no segmenter", f"choose one of {', '.join(names())}")
-        self.name, self.device = name, torch.device(device)
-        self.told: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    def __init__(self, name: str = "brain-any", device: str | torch.device = "cpu", folder: Path = FOLDER) -> None:
+        if name not in names(folder):
+            raise ScanError(name, "is no segmenter", f"choose one of {', '.join(names(folder))}")
+        self.name, self.device, self.folder = name, torch.device(device), folder
+        self.told: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
     @cached_property
     def network(self) -> torch.nn.Module:
         """The network with its weights, whose hash was checked."""
-        path = FOLDER / self.told["weights"]
+        path = self.folder / self.told["weights"]
         wrong = fault(path, self.told["sha256"])
         if wrong:
             raise ScanError(path, f"is {wrong}", "install medgen again")

@@ -45,8 +45,8 @@ BY_BUNDLE = (
     Task("enhance", "Make a volume of thick slices fine."),
     Task("repair", "Fill what is missing or spoiled in a volume.",
          mask="where to fill (not 0); without it, spoiled slices are looked for"),
-    Task("translate", "Make of an MR volume one of another contrast. What comes out is synthetic: it shows what the contrast "
-                      "would look like, and what only that contrast would show may be missing or wrong."),
+    Task("translate", "Make another contrast of a brain MR. What comes out is synthetic: it was never acquired, and what only that "
+                      "contrast would show may be missing or wrong."),
     Task("synthesise", "Paint a volume from a label map. What comes out is synthetic: no image of a patient.", labels=True),
     Task("synthesise from text", "Make a volume that a sentence orders, in English or Chinese. What comes out is synthetic: no image "
                                  "of a patient.", text=True, of="synthesise"),

@@ -11,11 +11,12 @@ from numpy.random import RandomState
 from medgen.anatomy.atrophy import GRADES, lose_tissue
 from medgen.anatomy.flow import Edited
 from medgen.anatomy.frame import to_frame
-from medgen.anatomy.generator import generate, usual_ventricles
+from medgen.anatomy.generator import Shape, generate, usual_ventricles
 from medgen.anatomy.head import with_mean_head
 from medgen.anatomy.lesions import place_lesion
 from medgen.anatomy.midline import shift_midline
 from medgen.anatomy.sides import LATERAL, millilitres, side_mask
+from medgen.anatomy.sinuses import with_sinuses
 from medgen.anatomy.ventricles import scale_ventricles
 from medgen.text.spec import Lesion, Range, ScanSpec
 
@@ -39,6 +40,8 @@ class Ordered:
         style: the settings of the bundle that paints it: contrast, field_t, noise, bias.
         finish: what the finished image is given: "motion" in mm, "voxel_mm" along each axis of RAS+.
         report: what was ordered and what was obtained, edit by edit.
+        frame: from the anatomy's world to the frame's (`medgen.anatomy.frame`), by which the head was laid around it.
+        lesions: where each lesion was grown from and to: (R, A, S, diameter), mm.
     """
 
     classes: np.ndarray
@@ -46,18 +49,28 @@ class Ordered:
     style: dict[str, Any]
     finish: dict[str, Any]
     report: dict[str, Any] = field(default_factory=dict)
+    frame: np.ndarray = field(default_factory=lambda: np.eye(4))
+    lesions: tuple[tuple[float, float, float, float], ...] = ()
 
 
-def order(spec: ScanSpec, seed: int = 0) -> Ordered:
+#: Each thing that is drawn has random numbers of its own, so that to say one of them leaves the others as they were.
+_DRAWS = {name: number for number, name in enumerate(("age", "sex", "shift", "lesions"))}
+
+
+def order(spec: ScanSpec, seed: int = 0, *, like: Ordered | None = None, shape: Shape | None = None) -> Ordered:
     """Return the label map that a specification asks for, and how it is to be painted; what it leaves open is drawn by `seed`.
+
+    Args:
+        like: another order of the same sequence, of the same lesions in the same number: the head is laid as it was there, on the
+            same grid, and each lesion is at the same place, a stage of that one.
+        shape: of the brain, instead of that of the seed.
 
     Raises ValueError where something does not fit, such as a lesion that is larger than its place.
     """
-    rng = RandomState(seed)
     voxel = voxels(spec)
-    age = _drawn(spec.age_years, rng, *AGES)
-    sex = spec.sex or ("female" if rng.uniform() < 0.5 else "male")
-    drawn, affine = generate(age, sex, seed=seed)
+    age = _drawn(spec.age_years, _stream(seed, "age"), *AGES)
+    sex = spec.sex or ("female" if _stream(seed, "sex").uniform() < 0.5 else "male")
+    drawn, affine = generate(age, sex, seed=seed, shape=shape)
     labels, scheme = drawn.labels, "dlmuse"
     edits: list[dict[str, Any]] = [drawn.report]
 
@@ -74,15 +87,23 @@ def order(spec: ScanSpec, seed: int = 0) -> Ordered:
         labels = keep(scale_ventricles(labels, affine, scheme, wanted / own, side))
     shift = spec.midline_shift
     if shift is not None and (shift.mm is None or shift.mm.high != 0):
+        rng = _stream(seed, "shift")
         toward = shift.toward or ("left" if rng.uniform() < 0.5 else "right")
         labels = keep(shift_midline(labels, affine, scheme, _drawn(shift.mm, rng, 5.0, 10.0), toward))
-    frame = to_frame(labels, affine, scheme)
+    frame = to_frame(labels, affine, scheme) if like is None else like.frame
+    rng, grown = _stream(seed, "lesions"), list[tuple[float, float, float, float]]()
     for lesion in sorted(spec.lesions or [], key=lambda one: -(one.diameter_mm.high or 0 if one.diameter_mm else 0)):
         for side in _sides(lesion, rng):
             diameter = _drawn(lesion.diameter_mm, rng, 5.0, 15.0)
-            labels = keep(place_lesion(labels, affine, scheme, diameter, kind=lesion.kind, side=side, place=lesion.place,
-                                       oedema_mm=None if lesion.oedema is None else (10.0 if lesion.oedema else 0.0), seed=rng.randint(2**31)))  # fmt: skip
+            *centre, last = like.lesions[len(grown)] if like is not None else (None,)
+            labels = keep(place_lesion(
+                labels, affine, scheme, diameter, kind=lesion.kind, side=side, place=lesion.place, centre_mm=centre or None, grows_to=last,
+                oedema_mm=None if lesion.oedema is None else (10.0 if lesion.oedema else 0.0), seed=rng.randint(2**31),
+            ))  # fmt: skip
+            r, a, s = edits[-1]["grown_from_mm"]
+            grown.append((r, a, s, diameter))
     classes, grid = with_mean_head(labels, affine, scheme, min(SPACING, *(max(v, 1.0) for v in voxel)), frame)
+    classes = with_sinuses(classes, grid, middle=float(np.linalg.inv(frame)[0, 3]))
     style: dict[str, Any] = {"contrast": spec.contrast or "T1"}
     if spec.field_t is not None:
         style["field_t"] = spec.field_t
@@ -91,7 +112,12 @@ def order(spec: ScanSpec, seed: int = 0) -> Ordered:
     if spec.bias is not None:
         style["bias"] = BIAS[spec.bias]
     finish = {"motion": MOTION[spec.motion or "none"], "voxel_mm": voxel}
-    return Ordered(classes, grid, style, finish, {"spec": spec.model_dump(exclude_none=True), "seed": seed, "edits": edits})
+    report = {"spec": spec.model_dump(exclude_none=True), "seed": seed, "edits": edits}
+    return Ordered(classes, grid, style, finish, report, frame, tuple(grown))
+
+
+def _stream(seed: int, draw: str) -> RandomState:
+    return RandomState([seed, _DRAWS[draw]])
 
 
 def voxels(spec: ScanSpec) -> tuple[float, float, float]:

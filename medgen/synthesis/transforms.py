@@ -27,7 +27,8 @@ class OrderScand(MapTransform):
     `AcquireScand` does, and the report of what was ordered, understood and obtained.
 
     Args:
-        seed: of all that the words leave open; ``data["seed"]`` comes before it.
+        seed: of all that the words leave open; ``data["seed"]`` comes before it. ``data["like"]`` and ``data["shape"]`` are `order`'s,
+            for sequences.
 
     Raises `medgen.text.items.TextError` for a sentence that is not understood, ValueError for what cannot be built.
     """
@@ -47,7 +48,7 @@ class OrderScand(MapTransform):
                 told = {"understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
             else:
                 spec = ScanSpec.model_validate(out[key])
-            built = order(spec, seed)
+            built = order(spec, seed, like=out.get("like"), shape=out.get("shape"))
             out[key] = MetaTensor(torch.from_numpy(built.classes[None].astype(np.float32)), affine=torch.from_numpy(built.affine))
             out["order"] = json.dumps({**built.style, **built.finish, "seed": seed, "report": {**built.report, **told}})
         return out

@@ -20,8 +20,10 @@ from medgen.transforms.degrade import rician_noise, smooth_field
 CONTRASTS = ("T1", "T1c", "T2", "FLAIR")
 WHITE = 2  #: class of the cerebral white matter, by which images are scaled
 LEVEL = 0.5  #: what its median is scaled to
+#: Classes of which the generator is told by another's channel: venous sinuses were fluid in its training's maps. The prior knows them.
+TOLD_AS = {17: 9}
 #: Channels of what a generator is told: prior, noise, spacing, the contrasts, the classes.
-CHANNELS = 3 + len(CONTRASTS) + len(NAMES)
+CHANNELS = 3 + len(CONTRASTS) + len(NAMES) - len(TOLD_AS)
 LESIONS = (13, 14, 15, 16)
 
 
@@ -37,7 +39,9 @@ def told(classes: np.ndarray, prior: np.ndarray, contrast: str, spacing: Sequenc
     out[1] = np.where(classes > 0, rng.standard_normal(classes.shape), 0)
     out[2] = float(np.prod(spacing)) ** (1 / 3) / 2
     out[3 + CONTRASTS.index(contrast)] = 1
-    np.put_along_axis(out[3 + len(CONTRASTS) :], classes[None].astype(np.int64), 1, 0)
+    channels = np.arange(len(NAMES))
+    channels[list(TOLD_AS)] = list(TOLD_AS.values())
+    np.put_along_axis(out[3 + len(CONTRASTS) :], channels[classes][None], 1, 0)
     return out
 
 

@@ -12,7 +12,6 @@ before and after; the modulation of bars that is left in a water phantom with th
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from medgen.bundles import Bundle, open_bundle
 from medgen.evaluation.image_quality import psnr, ssim
 from medgen.scans import Scan
 from medgen.transforms.degrade import projection_noise
+from tests.benchmarks import denoise, numbers
 from tests.benchmarks.denoise import SIGMAS, report
 from tests.benchmarks.enhance import TISSUES, load_ct
 from tests.benchmarks.worst import Worst
@@ -116,7 +116,7 @@ def main() -> None:
             for name, (image, seconds) in images.items():
                 shifts = {t: float((image - truth)[(truth >= a) & (truth <= b)].mean()) for t, (a, b) in TISSUES.items()
                           if ((truth >= a) & (truth <= b)).sum() > 500}  # fmt: skip
-                rows.append({"case": case["name"], "group": "CT", "level": photons, "method": name, "seconds": seconds, "shifts": shifts,
+                rows.append({"case": case["name"], "group": case["name"], "level": photons, "method": name, "seconds": seconds, "shifts": shifts,
                              "psnr": psnr(image, truth, SPAN, mask), "ssim": ssim(image, truth, SPAN, mask)})  # fmt: skip
             deviation, error = medgen(bundle, noisy, True)["uncertainty"][mask], np.abs(images["medgen"][0] - truth)[mask]
             spearman, covered = float(spearmanr(deviation, error).statistic), float((error <= 1.645 * deviation).mean())
@@ -138,7 +138,12 @@ def main() -> None:
             print(f"bars of 200 HU, {photons:g} photons (sigma {sigma:.0f} HU), {name}: " + ", ".join(
                 f"{period} voxels {modulation(image, field, period):.2f}" for period, field in fields.items()))  # fmt: skip
     if options.output:
-        options.output.write_text(json.dumps(rows, indent=1) + "\n")
+        numbers.write(options.output, "denoise_ct", bundle, rows)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the table by scan and dose as Markdown: PSNR in dB / SSIM."""
+    return denoise.table(rows, "photons").replace("| contrast | noise |", "| scan | dose |", 1)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,15 @@ from monai.networks.nets import UNet
 from numpy.random import RandomState
 from scipy.ndimage import affine_transform, gaussian_filter, zoom
 
-from medgen.anatomy.classes import NAMES, classes_of
+from medgen.anatomy.classes import classes_of
 from medgen.anatomy.head import with_head
 from medgen.transforms.degrade import rician_noise, smooth_field
 from medgen.transforms.paint import RandPaintLabelsd
 from tests.benchmarks.corrupt import blur, lesions, turn
 
+CLASSES = 17  #: of medgen.anatomy.classes: those that label maps have
 NETWORK = {
-    "_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": len(NAMES), "channels": [16, 32, 64, 96],
+    "_target_": "UNet", "spatial_dims": 3, "in_channels": 1, "out_channels": CLASSES, "channels": [16, 32, 64, 96],
     "strides": [2, 2, 2], "num_res_units": 2, "norm": "batch",
 }  # fmt: skip
 SIDE = 64
@@ -150,8 +152,8 @@ class Crops:
         return torch.from_numpy(np.stack(images))[:, None], torch.from_numpy(np.stack(classes).astype(np.int64))[:, None]
 
 
-def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3e-3) -> None:
-    """Train for so many minutes of the clock; goes on where it was stopped. `any` starts from `t1` where that is there."""
+def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3e-3, steps: int | None = None) -> None:
+    """Train for so many steps, else minutes of the clock; goes on where it was stopped. `any` starts from `t1` where that is there."""
     torch.manual_seed(0)
     network: Any = UNet(**{k: v for k, v in NETWORK.items() if k != "_target_"}).to(memory_format=torch.channels_last_3d)  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-4)
@@ -168,8 +170,8 @@ def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3
         network.load_state_dict(average)
     crops = Crops(cache, kind, RandomState(step))
     started, saved, losses = time.monotonic() - done, time.monotonic(), []
-    while (now := time.monotonic() - started) < 60 * minutes:
-        progress = now / 60 / minutes
+    while (progress := step / steps if steps else (time.monotonic() - started) / 60 / minutes) < 1:
+        now = time.monotonic() - started
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 50) * (1 - progress) ** 0.9
         x, y = crops.batch(size)
@@ -192,7 +194,7 @@ def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3
         if time.monotonic() - saved > 60:
             saved = time.monotonic()
             _save(path, network, optimizer, average, now, step)
-    _save(path, network, optimizer, average, 60 * minutes, step)
+    _save(path, network, optimizer, average, time.monotonic() - started, step)
 
 
 def _save(path: Path, network: Any, optimizer: Any, average: dict[str, torch.Tensor], done: float, step: int) -> None:
@@ -201,10 +203,10 @@ def _save(path: Path, network: Any, optimizer: Any, average: dict[str, torch.Ten
     partial.rename(path)
 
 
-def ship(cache: Path, output: Path) -> None:
+def ship(cache: Path, output: Path, kinds: Sequence[str] = ("t1", "any")) -> None:
     """Write the averaged weights in half precision, and the JSON that makes each network."""
     output.mkdir(parents=True, exist_ok=True)
-    for kind in ("t1", "any"):
+    for kind in kinds:
         held = torch.load(cache / f"state_{kind}.pt", weights_only=True)
         weights = {name: value.half() if value.is_floating_point() else value for name, value in held["average"].items()}
         torch.save(weights, output / f"brain-{kind}.pt")

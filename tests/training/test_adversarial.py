@@ -11,7 +11,7 @@ from monai.networks.nets import MultiScalePatchDiscriminator, PatchDiscriminator
 from monai.utils import AdversarialIterationEvents
 from torch import nn
 
-from medgen.training.adversarial import BalancedLoss, Conditional, FeatureMatching, LastMap, MultiScale, TargetsAsReals
+from medgen.training.adversarial import BalancedLoss, Detail, FeatureMatching, LastMap, MultiScale, TargetsAsReals
 
 
 def trainer(handlers: list[Any], generator: nn.Module) -> AdversarialTrainer:
@@ -72,15 +72,15 @@ def test_convolutions_are_spectrally_normalised() -> None:
             assert float(torch.linalg.matrix_norm(module.weight.flatten(1), 2)) == pytest.approx(1, abs=0.05)
 
 
-def test_the_discriminator_sees_what_the_generator_was_told_and_its_features_draw_the_generator() -> None:
+def test_the_discriminator_sees_detail_and_distance_from_the_prior_and_its_features_draw_the_generator() -> None:
     torch.manual_seed(0)
-    discriminator = MultiScale(MultiScalePatchDiscriminator(2, 1, 3, 4, 2, kernel_size=3, norm=None, bias=True))
+    discriminator = MultiScale(MultiScalePatchDiscriminator(2, 1, 3, 4, 4, kernel_size=3, norm=None, bias=True))
     generator = nn.Conv3d(1, 1, 3, padding=1)
     hinge, losses = PatchAdversarialLoss(criterion="hinge"), {}
     for weight in (0.0, 5.0):
         seen: list[Any] = []
         engine = AdversarialTrainer(
-            device="cpu", max_epochs=1, decollate=False, train_handlers=[Conditional(), FeatureMatching(discriminator, weight)],
+            device="cpu", max_epochs=1, decollate=False, train_handlers=[Detail(), FeatureMatching(discriminator, weight)],
             train_data_loader=[{"image": torch.full((1, 1, 16, 16, 16), 0.25), "label": torch.ones(1, 1, 16, 16, 16)}],
             g_network=generator, g_optimizer=torch.optim.SGD(generator.parameters(), 0.0),
             g_loss_function=lambda logits: hinge(logits, True, False), recon_loss_function=lambda made, target: (made[:, :1] - target).abs(),
@@ -91,7 +91,22 @@ def test_the_discriminator_sees_what_the_generator_was_told_and_its_features_dra
         engine.run()
         (output,) = seen
         for key, image in (("reals", output["label"]), ("fakes", output["pred"])):
-            assert torch.equal(output[key], torch.cat([image, output["image"]], 1))
+            seen_image, detail, distance, prior = output[key].split(1, 1)
+            assert torch.equal(seen_image, image) and torch.equal(prior, 2 * output["image"])
+            assert torch.allclose(distance, 4 * (image - output["image"]))
+            middle = (0, 0, slice(4, 7), slice(4, 7), slice(4, 7))
+            assert float(detail[0, 0, 5, 5, 5].detach()) == pytest.approx(10 * float((image[0, 0, 5, 5, 5] - image[middle].mean()).detach()), abs=1e-5)
         assert len(output["real_logits"]) == 2
         losses[weight] = float(output["generator_loss"].detach())
     assert losses[5.0] > losses[0.0] + 1e-3
+
+
+def test_the_discriminator_starts_at_he_and_its_last_convolution_at_a_tenth() -> None:
+    torch.manual_seed(0)
+    discriminator = MultiScale(MultiScalePatchDiscriminator(2, 1, 3, 32, 16, kernel_size=4, norm=None, bias=True))
+    for name, module in discriminator.named_modules():
+        if isinstance(module, nn.Conv3d):
+            fan = module.weight[0].numel()
+            wanted = (2 / 1.04 / fan) ** 0.5 * (0.1 if "final" in name else 1)
+            assert float(module.weight.std()) == pytest.approx(wanted, rel=0.25 if "final" in name else 0.05)
+            assert module.bias is None or not module.bias.any()
