@@ -114,7 +114,7 @@ def sequence(
     check(bundle)
     captions = [vary.caption(float(part)) for part in np.linspace(0, 1, count)]
     images, reports = [], []
-    for number, (grid, image, report) in enumerate(frames(bundle, spec, vary, count, seed, memory)):
+    for number, (grid, image, report) in enumerate(frames(bundle, spec, vary, count, seed, memory)):  # noqa: B007  one grid for all
         images.append(image)
         reports.append(report)
         progress(number + 1, captions[number])
