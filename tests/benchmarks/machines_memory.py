@@ -26,6 +26,7 @@ from medgen.bundles import open_bundle
 from medgen.scans import find
 from tests.batch.tiny import ball, quick_bundle, save
 
+THREADS = 3  #: of a worker
 AT = (0.1, 0.25, 0.5, 0.75, 1.0)  #: of the run, when is looked
 
 
@@ -34,7 +35,7 @@ def processes(folder: Path, workers: int, profile: bool = False) -> Iterator[tup
     """Start a scheduler and workers, and give the file of its address, and their PIDs by what they are."""
     file = folder / "scheduler.json"
     common = ["--scheduler-file", str(file), "--no-dashboard"]
-    worker = ["--no-nanny", "--nthreads", "3", "--memory-limit", "4GB", "--local-directory", str(folder / "scratch"), "--host", "127.0.0.1"]
+    worker = ["--no-nanny", "--nthreads", str(THREADS), "--memory-limit", "4GB", "--local-directory", str(folder / "scratch"), "--host", "127.0.0.1"]
     commands = {"scheduler": ["dask_scheduler", "--port", "0", "--host", "127.0.0.1", *common]}
     commands |= {f"worker {number}": ["dask_worker", *worker, *common] for number in range(1, workers + 1)}
     started: dict[str, subprocess.Popen[bytes]] = {}
