@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import nibabel as nib
@@ -67,7 +68,7 @@ def test_a_lesion_grows_in_its_place() -> None:
     stages = [order(vary.of(spec, part), 3, like=last) for part in (0.0, 0.5, 1.0)]
     masks = [np.isin(one.classes, (13, 14, 15)) for one in stages]
     assert len({one.classes.shape for one in stages}) == 1
-    for small, large in zip(masks, masks[1:]):
+    for small, large in pairwise(masks):
         assert small.sum() < large.sum() and (small & ~large).sum() <= 0.02 * small.sum()
     rest = ~masks[2]
     assert np.array_equal(stages[0].classes[rest], stages[2].classes[rest])
