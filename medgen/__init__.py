@@ -2,6 +2,7 @@
 
 The floors, ground up; a room imports only from floors below it (all may use `scans.scan`):
 
+0. `memory` (how much is free), `weights` (their hashes): the standard library alone
 1. `scans` (file formats), `transforms`, `networks`, `inference`, `evaluation`, `text`, `anatomy`
 2. `training`, `bundles`, `synthesis`
 3. `batch`

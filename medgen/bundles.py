@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medgen.weights import fault
+
 if TYPE_CHECKING:
     import torch
     from monai.bundle import ConfigParser
@@ -65,14 +67,11 @@ def load_weights(network: torch.nn.Module, root: str | Path, device: Any = "cpu"
 
     path = Path(root) / WEIGHTS
     stated = read_metadata(Path(root)).get("weights_sha256", "")
-    if not path.is_file():
-        raise BundleError(f"{path}: the weights are missing; install medgen again, or train the bundle")
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual != stated:
-        raise BundleError(
-            f"{path}: the weights are not those of metadata.json (SHA-256 {actual[:12]}..., not {stated[:12]}...); "
-            "restore the file, or state the new hash as weights_sha256"
-        )
+    wrong = fault(path, stated)
+    if wrong:
+        there = path.is_file()
+        remedy = "restore the file, or state the new hash as weights_sha256" if there else "install medgen again, or train the bundle"
+        raise BundleError(f"{path}: the weights are {wrong}; {remedy}")
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.to(device).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
 

@@ -16,17 +16,19 @@ BUNDLES = sorted(p.name for p in (ROOT / "bundles").iterdir() if p.is_dir() and 
 
 #: what a room may import besides itself, `medgen` (its version) and `medgen.scans.scan`
 MAY_IMPORT: dict[str, set[str]] = {
-    "scans": set(),
+    "memory": set(),
+    "weights": set(),
+    "scans": {"memory"},
     "transforms": {"anatomy"},
     "networks": set(),
-    "inference": set(),
-    "evaluation": set(),
+    "inference": {"memory"},
+    "evaluation": {"weights"},
     "text": set(),
-    "anatomy": set(),
-    "synthesis": {"anatomy", "text", "transforms", "evaluation"},
+    "anatomy": {"weights"},
+    "synthesis": {"anatomy", "text", "transforms", "evaluation", "weights"},
     "training": {"networks", "transforms"},
-    "bundles": set(),
-    "batch": {"scans", "bundles", "inference", "evaluation", "anatomy", "text", "synthesis"},
+    "bundles": {"weights"},
+    "batch": {"scans", "bundles", "inference", "evaluation", "anatomy", "text", "synthesis", "weights"},
     "slicer": {"batch", "bundles", "scans", "evaluation"},
     "cli": {"batch", "bundles", "scans", "evaluation", "slicer", "text", "anatomy", "synthesis"},
 }

@@ -7,7 +7,6 @@ A velocity is followed for a time of 1, which folds nothing: every brain has the
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from medgen.anatomy.flow import Edited, refine, warp
 from medgen.anatomy.register import fine_grid, integrate
 from medgen.anatomy.sides import LATERAL, millilitres
 from medgen.anatomy.ventricles import scale_ventricles
+from medgen.weights import fault
 
 WEIGHTS = Path(__file__).with_name("generator.pt")
 SHA256 = "cdc98f0cc461ee106768d528ea392d64f2034e05f52d3b38c3e9d1ea74523e23"
@@ -109,11 +109,9 @@ def drawn(seed: int, spread: float = 1.0, model: Generator | None = None) -> Sha
 @cache
 def load(path: Path = WEIGHTS) -> Generator:
     """Return the shipped generator. Raises ValueError for a file that is missing or not the one that was shipped."""
-    if not path.is_file():
-        raise ValueError(f"{path}: the generator's weights are missing; install medgen again")
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual != SHA256:
-        raise ValueError(f"{path}: the weights are not those that were shipped (SHA-256 {actual[:12]}...); install medgen again")
+    wrong = fault(path, SHA256)
+    if wrong:
+        raise ValueError(f"{path}: the weights are {wrong}; install medgen again")
     return Generator(**torch.load(path, map_location="cpu", weights_only=True))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from medgen.batch.pairing import on_grid_of
 from medgen.evaluation.segmenter import Segmenter
 from medgen.scans import Case, Scan, ScanError, find, read
-from medgen.scans.grid import apart
 from medgen.synthesis.describe import Description, describe
 
 SEGMENTER = "brain-any"
@@ -23,7 +23,7 @@ def descriptions(
     """Yield for each case its name and what it shows: "text" and the measurements, or the problem for which it is refused.
 
     Args:
-        labels: a label map on the grid of the one case; by default `SEGMENTER` labels each.
+        labels: a label map on the grid of the one case, in any order of axes; by default `SEGMENTER` labels each.
         outlines: take the outlines of the label map's lesions from the scan.
         language: "en" or "zh".
 
@@ -42,22 +42,29 @@ def descriptions(
             yield {"name": case.name, "text": found.text(language), "labelled_by": by, **found.told()}
 
 
-def _describe(scan: Scan, given: Scan | Segmenter, outlines: bool) -> Description:
+def _describe(scan: Scan, given: tuple[Case, Scan] | Segmenter, outlines: bool) -> Description:
     if scan.modality not in ("", "MR"):
         raise ScanError(scan.source, f"is {scan.modality}, and no MR scan of a brain", "choose an MR scan")
     image, affine = scan.image[0].numpy(), scan.image.affine.numpy()
     try:
         if isinstance(given, Segmenter):
             return describe(image, affine, given.classes(image, affine), segmented=True)
-        if given.image.shape != scan.image.shape or apart(affine, given.image.affine.numpy(), image.shape) > 0.5:
-            raise ScanError(given.source, "lies on another grid than the scan", "resample it to the scan's grid, nearest neighbour")
-        return describe(image, affine, np.rint(given.image[0].numpy()).astype(np.int32), outlines=outlines)
+        labels = _on_grid(*given, scan).image[0].numpy()
+        return describe(image, affine, np.rint(labels).astype(np.int32), outlines=outlines)
     except ValueError as error:
         raise ScanError(scan.source, str(error), "choose an MR scan of a brain, and its own label map") from None
 
 
-def _read_map(path: Path, permissive: bool) -> Scan:
+def _on_grid(case: Case, labels: Scan, scan: Scan) -> Scan:
+    try:
+        return on_grid_of(case, labels, scan)
+    except ScanError as error:
+        why = f"lies on another grid than the scan ({error.reason})"
+        raise ScanError(labels.source, why, "resample it to the scan's grid, nearest neighbour") from None
+
+
+def _read_map(path: Path, permissive: bool) -> tuple[Case, Scan]:
     cases = find([path])[0]
     if len(cases) != 1:
         raise ScanError(path, f"has {len(cases)} scans", "give one label map")
-    return read(cases[0], permissive=permissive)
+    return cases[0], read(cases[0], permissive=permissive)

@@ -19,6 +19,7 @@ from medgen.batch.sidecar import LIBRARIES
 from medgen.batch.speed import hardware
 from medgen.bundles import WEIGHTS, BundleError, available, choose_device, read_metadata
 from medgen.inference.inferers import bf16_is_fast
+from medgen.weights import sha256_of
 
 OPTIONAL = (
     "scipy", "scikit-image", "pytorch-ignite", "typer", "rich", "highdicom", "pynetdicom", "dicom-anonymizer", "pylibjpeg",
@@ -92,7 +93,7 @@ def _bundle(root: Path) -> dict[str, Any]:
         weights = root / WEIGHTS
         configs = sorted((root / "configs").glob("*.json"))
         about["version"] = metadata.get("version", "")
-        about["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "missing"
+        about["weights_sha256"] = sha256_of(weights) if weights.is_file() else "missing"
         about["configs_sha256"] = hashlib.sha256(b"\0".join(path.read_bytes() for path in configs)).hexdigest()
         if about["weights_sha256"] != metadata.get("weights_sha256"):
             about["problem"] = "its weights are missing or not those of its metadata; install medgen again, or train it"

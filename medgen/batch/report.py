@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +15,7 @@ from medgen.batch import report_page, report_plots, tables
 from medgen.batch.citations import bibtex
 from medgen.batch.protocol import Protocol
 from medgen.batch.report_cases import Shown, cases_of, tables_in
+from medgen.batch.report_failures import failed_in, failed_of, without_folders
 from medgen.batch.report_images import Layers, layers, picture, small
 from medgen.batch.report_measures import COVERED, against_error, changes, earlier, measure
 from medgen.batch.report_tables import case_rows
@@ -42,15 +42,13 @@ def check(page: Path) -> None:
         raise ReportError("a report needs matplotlib, which is not installed; pip install medgen[report]")
 
 
-def of_run(bundle: Bundle, cases: Sequence[Case], options: Options, console: Console) -> None:
-    """Write the report of a run, of the cases that it was given and that have a result, as report.html in its output."""
+def of_run(bundle: Bundle, cases: Sequence[Case], options: Options, console: Console, unread: Sequence[ScanError] = ()) -> None:
+    """Write the report of a run, of the cases that it was given, as report.html in its output; `unread` could be none."""
     inputs = {outputs(bundle, case, options)["json"].stem: case for case in cases}
     shown = cases_of(options.output, inputs)
     done = {one.name for one in shown}
-    missing = [case.name for name, case in inputs.items() if name not in done]
-    failures = [f"{name}: has no result" for name in missing]
-    if options.deidentify and missing:  # whose names are the user's, not the output's
-        failures = [f"{len(missing)} case(s) have no result"]
+    missing = {name: case.name for name, case in inputs.items() if name not in done}
+    failures = failed_of(missing, options.output, unread, deidentify=options.deidentify)
     write(options.output / "report.html", shown, {}, console, failures=failures, metadata={bundle.root.name: bundle.metadata})
 
 
@@ -66,18 +64,20 @@ def of_folders(
 ) -> None:  # fmt: skip
     """Write the report of output folders of the commands that run bundles or measure, from what these wrote.
 
-    Raises `ReportError` where there is nothing to report, `ScanError` where a table cannot be read.
+    Raises `ReportError` where there is nothing to report, `ScanError` where a table cannot be read, `BundleError` for a ledger that
+    cannot be.
     """
     check(page)
     found = tables_in([folder for folder in folders if folder.is_dir()])
     shown: list[Shown] = []
+    failures = [line for folder in folders for line in failed_in(folder).values()]
     for folder in folders:
         here = cases_of(folder, before, reference)
         # maps that a command wrote beside its tables are no results
         shown += here if not tables_in([folder]) or any(one.sidecar for one in here) else []
-    if not shown and not found:
+    if not shown and not found and not failures:
         raise ReportError(f"{folders[0]}: holds no scans and no results; give the output folder of medgen run or evaluate")
-    write(page, shown, found, console, pictures=pictures, viewer=viewer)
+    write(page, shown, found, console, failures=failures, pictures=pictures, viewer=viewer)
 
 
 def write(
@@ -90,7 +90,7 @@ def write(
     Args:
         cases: what to show; may be empty where there are tables.
         found: the content of the JSON files that commands wrote, by name; "results" is measured here where it is not there.
-        failures: what has no result, a line each.
+        failures: what failed, a line each.
         metadata: of bundles, by name, where they are known already.
     """
     check(page)
@@ -109,7 +109,7 @@ def write(
         "changes": changes(content) if content else {},
         "uncertainty": _uncertainty(cases, seen.relations),
         "tables": {name: {**value, "failures": []} for name, value in found.items() if name != "results"},
-        "failures": [*failures, *map(_no_folder, (line for one in (content, *found.values()) for line in one.get("failures", [])))],
+        "failures": [*failures, *map(without_folders, (line for one in (content, *found.values()) for line in one.get("failures", [])))],
         "notes": [*_notes(cases, seen, pictures, viewer), *_unmeasured(cases, content)],
         "citations": bibtex(versions(), list(bundles.values())),
     }
@@ -230,9 +230,3 @@ def _unmeasured(cases: Sequence[Shown], content: Mapping[str, Any]) -> list[str]
         return []
     why = "results.json was written without them (medgen evaluate --before), or they lie on another grid than the reference"
     return [f"there are no numbers of the inputs: {why}"]
-
-
-def _no_folder(line: str) -> str:
-    """Return a failure without the folders of the files that it names: what stands before ": ", and paths of one word."""
-    names = [re.split(r"[/\\]", part)[-1] for part in line.split(": ")[:-1]]
-    return ": ".join([*names, re.sub(r"(?<!\S)(?:[A-Za-z]:)?[/\\]\S*[/\\](?=\S)", "", line.split(": ")[-1])])

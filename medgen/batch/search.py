@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medgen.batch.train import Options, Trained, configure, fit
+from medgen.batch.train import Options
+from medgen.batch.train_config import configure
+from medgen.batch.train_fit import Trained, fit
 from medgen.bundles import BundleError
 
 if TYPE_CHECKING:

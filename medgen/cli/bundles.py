@@ -26,7 +26,7 @@ def bundles(json_rows: Annotated[bool, typer.Option("--json", help="one JSON lis
     except BundleError as error:
         raise fail(str(error)) from None
     if json_rows:
-        keys = {"version": "", "task": "", "settings": {}, "uncertainty": False}
+        keys = {"version": "", "task": "", "settings": {}, "uncertainty": False, "text": False}
         told = {name: {key: about.get(key, default) for key, default in keys.items()} for name, about in known.items()}
         print(json.dumps([{"name": name, **one, "mask": mask_of(known[name])} for name, one in told.items()]))
         return
@@ -144,7 +144,7 @@ def run(
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
             if report:
                 screen.quiet = json_lines  # what is printed is for machines then
-                reports.of_run(opened, cases, options, screen)
+                reports.of_run(opened, cases, options, screen, errors)
     except RunStopped as error:
         fail(str(error))
         raise typer.Exit(1) from None

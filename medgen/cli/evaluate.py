@@ -81,6 +81,7 @@ def report(
     Example: medgen report out/ --before scans/ --reference clean/ -o report.html
     """
     from medgen.batch import report as reports
+    from medgen.bundles import BundleError
     from medgen.scans import ScanError
 
     _exist(*folders, before, reference)
@@ -89,7 +90,7 @@ def report(
     page = page / "report.html" if page.is_dir() else page
     try:
         reports.of_folders(folders, page, console(), before=before, reference=reference, pictures=pictures, viewer=viewer)
-    except (ScanError, reports.ReportError) as error:
+    except (BundleError, ScanError, reports.ReportError) as error:
         raise fail(str(error)) from None
 
 

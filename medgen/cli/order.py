@@ -9,7 +9,10 @@ from medgen.cli.app import fail
 
 
 def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> int:
-    """Make the scans of a sentence, tell how it was understood and what became of each; return how many failed."""
+    """Make the scans of a sentence, tell how it was understood and what became of each; return how many failed.
+
+    For machines the first line tells how it was understood, and each further one of a scan, as those of a run do.
+    """
     from medgen.batch import ordered
     from medgen.batch.progress import prepare_output
     from medgen.text.parse import TextError
@@ -28,12 +31,14 @@ def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> 
         for name, lines in (("ignored", [", ".join(parsed.ignored)] if parsed.ignored else []), ("warning", parsed.warnings)):
             for line in lines:
                 print(f"{name + ':':16}{line}")
+    else:
+        print(json.dumps({"understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}), flush=True)
     failed = 0
     for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
         failed += made.error is not None
         if json_lines:
-            row = {"case": made.name, "files": [str(path) for path in made.files], "seconds": round(made.seconds, 2), "error": made.error}
-            print(json.dumps(row), flush=True)
+            about = {"seconds": round(made.seconds, 2), "error": made.error, "warnings": []}
+            print(json.dumps({"case": made.name, "files": [str(path) for path in made.files], **about}), flush=True)
         else:
             what = f"failed: {made.error}" if made.error else f"{made.seconds:.1f} s -> {made.files[0]}" if made.files else "is there already"
             print(f"[{number}/{count}] {made.name}: {what}", flush=True)

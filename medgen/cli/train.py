@@ -43,6 +43,9 @@ def train(
     from medgen.batch import search as searching
     from medgen.batch import train as training
     from medgen.batch.progress import prepare_output
+    from medgen.batch.train_config import configure
+    from medgen.batch.train_export import export
+    from medgen.batch.train_fit import fit
     from medgen.bundles import BundleError, open_bundle
     from medgen.scans import ScanError
 
@@ -84,8 +87,8 @@ def train(
             for number, state, value, tried in sorted(rows, key=lambda row: (row[2] is None, row[2])):
                 screen.print(f"trial {number}: {state}, {value and round(value, 5)} with {tried}", markup=False)
         else:
-            trained = training.fit(training.configure(options, split, output, {}), watch)
-        folder = training.export(options, split, trained, chosen)
+            trained = fit(configure(options, split, output, {}), watch)
+        folder = export(options, split, trained, chosen)
     except (BundleError, ScanError) as error:
         raise fail(str(error)) from None
     before = f", {trained.history[0][1]:.4f} before the training" if not from_scratch else ""

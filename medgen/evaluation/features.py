@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from torch import nn
 
 from medgen.evaluation.sampling import Sampling, crops, slices
 from medgen.scans.scan import ScanError
+from medgen.weights import fault, sha256_of
 
 FOLDER = Path(__file__).with_name("extractors")
 VOLUME = "volume"  #: the view of the 3D crops, beside the planes
@@ -48,9 +48,10 @@ class Extractor:
         if weights is not None and own is not None:
             raise ScanError(weights, f"is not wanted: {name} has its own weights", "leave --weights out")
         path = weights if weights is not None else FOLDER / str(own)
+        wrong = fault(path, self.told["sha256"]) if own is not None else ""
+        if wrong:
+            raise ScanError(path, f"is {wrong}", "install medgen again")
         self.sha256 = _hash(path)
-        if own is not None and self.sha256 != self.told["sha256"]:
-            raise ScanError(path, "is not the weights that were shipped (their SHA-256 differs)", "install medgen again")
         held = _read(path)
         self.networks: dict[str, nn.Module] = {}
         for view, definition in self.told["networks"].items():
@@ -110,7 +111,7 @@ class Extractor:
 
 def _hash(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ScanError(path, f"cannot be read ({error.strerror})", "give the file of the weights") from None
 

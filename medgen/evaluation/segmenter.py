@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from monai.bundle import ConfigParser
 from scipy.ndimage import map_coordinates
 
 from medgen.scans.scan import ScanError
+from medgen.weights import fault
 
 FOLDER = Path(__file__).with_name("segmenters")
 
@@ -41,8 +41,9 @@ class Segmenter:
     def network(self) -> torch.nn.Module:
         """The network with its weights, whose hash was checked."""
         path = self.folder / self.told["weights"]
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != self.told["sha256"]:
-            raise ScanError(path, "is not the weights that were shipped", "install medgen again")
+        wrong = fault(path, self.told["sha256"])
+        if wrong:
+            raise ScanError(path, f"is {wrong}", "install medgen again")
         network = ConfigParser({"network": self.told["network"]}).get_parsed_content("network")
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return network.float().eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last_3d)

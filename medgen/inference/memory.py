@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import torch
+
+from medgen import memory
 
 GIB = 2**30
 SHARE = 0.7  #: of the free memory that is used at most
@@ -29,18 +30,11 @@ def allowance(device: torch.device, held: int, cap: float | None) -> float:
 
 
 def free_memory() -> float:
-    """Return the bytes of main memory that can be had, by the kernel's word and the container's limit."""
-    try:
-        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = float(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        free = 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 4.0 * GIB
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = float(Path("/sys/fs/cgroup/memory.current").read_text())
-        return free if limit == "max" else min(free, float(limit) - used)
-    except (OSError, ValueError):
-        return free
+    """Return the bytes of main memory that can be had; half of what there is where the system does not tell."""
+    free = memory.free_memory()
+    if free is not None:
+        return float(free)
+    return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 4.0 * GIB
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -151,12 +151,3 @@ def check_size(path: Path, needed: int, stored: int, ratio: float = 1) -> None:
             f"inflates {needed // stored} times, to {needed / 1e9:.1f} GB, as a decompression bomb does",
             "if it is sound, store it without compression",
         )
-
-
-def free_memory() -> int | None:
-    """Return the bytes of memory that are free for use, where the system tells."""
-    try:
-        text = Path("/proc/meminfo").read_text()
-        return int(text.split("MemAvailable:")[1].split()[0]) << 10
-    except (OSError, IndexError, ValueError):
-        return None

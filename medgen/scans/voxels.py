@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
+from medgen.memory import free_memory
 from medgen.scans.scan import Reading, Scan, ScanError
-from medgen.scans.stored import Stream, free_memory, read_exactly, read_some
+from medgen.scans.stored import Stream, read_exactly, read_some
 
 SLAB = 16  #: slices converted at a time: 16 float32 of one row are a cache line, so turning the axes costs little
 

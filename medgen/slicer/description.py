@@ -16,7 +16,7 @@ FILES = {
     "label": 'image type="label" fileExtensions=".nii"',
     "table": 'table fileExtensions=".csv"',
 }
-ELEMENTS = {"choice": "string-enumeration"}
+ELEMENTS = {"choice": "string-enumeration", "text": "string"}
 
 
 def describe(title: str, about: str, groups: Sequence[Group]) -> str:
@@ -26,20 +26,21 @@ def describe(title: str, about: str, groups: Sequence[Group]) -> str:
         "version": __version__, "documentation-url": "", "license": "Apache-2.0", "contributor": "the medgen team",
         "acknowledgements": "",
     }  # fmt: skip
+    takes_volume = any(one.name == "input" for group in groups for one in group.parameters)
     lines = [FIRST_LINE, "<executable>", *(f"  {_element(name, text)}" for name, text in head.items())]
     for group in groups:
         lines.append('  <parameters advanced="true">' if group.advanced else "  <parameters>")
         lines += [f"    {_element('label', group.label)}", f"    {_element('description', group.label)}"]
         for parameter in group.parameters:
-            lines += [f"    {line}" for line in _parameter(parameter)]
+            lines += [f"    {line}" for line in _parameter(parameter, takes_volume)]
         lines.append("  </parameters>")
     return "\n".join([*lines, "</executable>", ""])
 
 
-def _parameter(parameter: Parameter) -> list[str]:
+def _parameter(parameter: Parameter, takes_volume: bool) -> list[str]:
     head = FILES.get(parameter.kind) or ELEMENTS.get(parameter.kind, parameter.kind)
     name = head.split()[0]
-    if parameter.kind == "volume" and parameter.output:
+    if parameter.kind == "volume" and parameter.output and takes_volume:
         head += ' reference="input"'
     parts = {"name": parameter.name, "label": parameter.title, "description": parameter.help}
     if parameter.index is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,9 @@ from medgen.slicer.tasks import BY_BUNDLE, EVALUATE, MEASURES, groups_of
 
 if TYPE_CHECKING:
     from click import Command
+
+    from medgen.batch.apply import Restored
+    from medgen.bundles import Bundle
 
 #: Of an evaluation's options, those that are numbers.
 NUMBERS = {"data_range": float, "background": int, "slice_axis": int}
@@ -35,7 +38,7 @@ def run(name: str, arguments: Sequence[str], commands: Mapping[str, Command]) ->
             groups = groups_of(task, commands)
             values = parse(groups, arguments)
             print(f"<filter-start><filter-name>{task.title}</filter-name></filter-start>", flush=True)
-            results = _evaluate(values) if task is EVALUATE else _restore(groups, values)
+            results = _evaluate(values) if task is EVALUATE else _make(groups, values) if task.text else _restore(groups, values)
             if values["returnparameterfile"]:
                 lines = [f"{key} = {value}" for key, value in results.items()]
                 Path(values["returnparameterfile"]).write_text("\n".join([*lines, ""]), encoding="utf-8")
@@ -52,12 +55,9 @@ def _restore(groups: Sequence[Group], values: Mapping[str, Any]) -> dict[str, An
     memory = _number(values, "memory")
     from medgen.batch.apply import apply
     from medgen.batch.pairing import read_mask
-    from medgen.bundles import open_bundle
-    from medgen.scans import find, read, write_nifti
+    from medgen.scans import find, read
 
-    known = [one for group in groups for one in group.parameters]
-    chosen = {one.setting[1]: values[one.name] for one in known if one.setting and one.setting[0] == values["bundle"]}
-    bundle = open_bundle(values["bundle"], values["device"], {key: value for key, value in chosen.items() if value is not None})
+    bundle = _opened(groups, values)
     scan = read(Path(values["input"]), permissive=values["permissive"])
     mask = values.get("mask")
     region = read_mask(find(Path(mask)).cases[0], scan, permissive=values["permissive"]) if mask else None
@@ -65,15 +65,54 @@ def _restore(groups: Sequence[Group], values: Mapping[str, Any]) -> dict[str, An
     bundle.network  # noqa: B018  a missing or altered checkpoint stops here
     _tell(0.2, "running the network")
     restored = apply(bundle, scan, region, uncertainty=bool(values.get("uncertainty")), memory=memory)
+    _write(restored, bundle, values)
+    return {"warnings": _joined((*scan.warnings, *restored.warnings))}
+
+
+def _make(groups: Sequence[Group], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a bundle on the sentence, write the volume that Slicer asked for, and return how the sentence was read."""
+    _tell(0.02, "reading")
+    memory = _number(values, "memory")
+    from medgen.batch.ordered import paint
+
+    if not (values["text"] or "").strip():
+        raise ValueError("there is no text; say what to make, such as: Axial T1, 12 mm lesion in the left frontal lobe")
+    bundle = _opened(groups, values)
+    _tell(0.1, "opening the network")
+    bundle.network  # noqa: B018  a missing or altered checkpoint stops here
+    _tell(0.2, "making the volume")
+    _, made = paint(bundle, values["text"], values["seed"], memory)
+    _write(made, bundle, values)
+    understood = _joined(f"{words} = {meaning}" for words, meaning in made.report["understood"])
+    return {"understood": understood, "ignored": _joined(made.report["ignored"]), "warnings": _joined(made.report["warnings"])}
+
+
+def _opened(groups: Sequence[Group], values: Mapping[str, Any]) -> Bundle:
+    """Return the chosen bundle with its settings."""
+    from medgen.bundles import open_bundle
+
+    known = [one for group in groups for one in group.parameters]
+    chosen = {one.setting[1]: values[one.name] for one in known if one.setting and one.setting[0] == values["bundle"]}
+    return open_bundle(values["bundle"], values["device"], {key: value for key, value in chosen.items() if value is not None})
+
+
+def _write(restored: Restored, bundle: Bundle, values: Mapping[str, Any]) -> None:
+    """Write what Slicer asked for of a result."""
     _tell(0.9, "writing")
     import numpy as np
 
+    from medgen.scans import write_nifti
+
+    what = f"medgen {'SYNTHETIC' if bundle.metadata.get('synthetic') else 'derived'} {bundle.root.name}"
     for key, place in (("", "output"), ("uncertainty", "uncertainty")):
         if key in restored.images:
             dtype = np.dtype(np.float32) if key else None
-            write_nifti(Path(values[place]), restored.images[key], restored.grid, dtype=dtype, direct=True)
+            write_nifti(Path(values[place]), restored.images[key], restored.grid, dtype=dtype, direct=True, description=what)
     _tell(1.0, "done")
-    return {"warnings": "; ".join((*scan.warnings, *restored.warnings)).replace("\n", " ")}
+
+
+def _joined(words: Iterable[str]) -> str:
+    return "; ".join(words).replace("\n", " ")  # a line of Slicer's return file each
 
 
 def _evaluate(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ class Parameter:
 
     Attributes:
         name: an identifier; the flag is --name, unless there is an `index`.
-        kind: "volume", "label" (a label map), "table", "choice", "boolean", "integer", "double", or "string", whose empty
-            text means that nothing was chosen. Results that are no files are strings.
+        kind: "volume", "label" (a label map), "table", "choice", "boolean", "integer", "double", "text" (words, as they are), or
+            "string", whose empty text means that nothing was chosen. Results that are no files are strings.
         index: its place on the command line, for a file that there must be.
         output: whether the module gives it. A result that is no file has no flag; it goes to Slicer's return file.
         setting: of a setting of a bundle, the bundle and the setting's name.
@@ -108,7 +108,7 @@ def _text(value: Any) -> str:
 
 def value_of(parameter: Parameter, text: str | bool) -> Any:
     """Return what a text of the command line means; None for an empty one."""
-    if isinstance(text, bool) or parameter.is_file or not text:
+    if isinstance(text, bool) or parameter.is_file or parameter.kind == "text" or not text:
         return text if text != "" else None
     try:
         return json.loads(text)

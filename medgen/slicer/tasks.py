@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 class Task:
     """One command-line module."""
 
-    name: str  #: of bundles' metadata, the "purpose"
+    name: str
     about: str
     mask: str = ""  #: what a mask means to its bundles, where they take one
     labels: bool = False  #: its input is a label map
+    text: bool = False  #: its input is a sentence
+    of: str = ""  #: of bundles' metadata, the "purpose"; "": its name
+
+    @property
+    def purpose(self) -> str:
+        return self.of or self.name
 
     @property
     def title(self) -> str:
@@ -30,7 +36,7 @@ class Task:
     @property
     def file(self) -> str:
         """Name of its launcher and XML."""
-        return f"MedGen{self.name.capitalize()}"
+        return f"MedGen{self.name.title().replace(' ', '')}"
 
 
 #: What bundles are for. A new task is an entry here, and its name as "purpose" in the metadata of its bundles.
@@ -39,8 +45,11 @@ BY_BUNDLE = (
     Task("enhance", "Make a volume of thick slices fine."),
     Task("repair", "Fill what is missing or spoiled in a volume.",
          mask="where to fill (not 0); without it, spoiled slices are looked for"),
+    Task("translate", "Make another contrast of a brain MR. What comes out is synthetic: it was never acquired, and what only that "
+                      "contrast would show may be missing or wrong."),
     Task("synthesise", "Paint a volume from a label map. What comes out is synthetic: no image of a patient.", labels=True),
-    Task("translate", "Make another contrast of a brain MR. What comes out is synthetic: it was never acquired."),
+    Task("synthesise from text", "Make a volume that a sentence orders, in English or Chinese. What comes out is synthetic: no image "
+                                 "of a patient.", text=True, of="synthesise"),
 )  # fmt: skip
 EVALUATE = Task(
     "evaluate", "Measure the image quality of a volume: against a reference, or without one (noise, sharpness, slices)."
@@ -50,14 +59,20 @@ MEASURES = ("psnr", "ssim", "mae", "bias", "noise", "sharpness_in_slices", "slic
 
 
 def bundles_of(task: Task) -> dict[str, dict[str, Any]]:
-    """Return the metadata of a task's bundles by name, but for those that take a sentence, not a volume. Raises `BundleError` where some cannot be read."""
+    """Return the metadata of a task's bundles by name; those that take a sentence are none of a task that takes a volume.
+
+    Raises `BundleError` where some cannot be read.
+    """
     every = {name: read_metadata(root) for name, root in available().items()}
-    return {name: metadata for name, metadata in every.items() if metadata.get("purpose") == task.name and not metadata.get("text")}
+    return {
+        name: metadata for name, metadata in every.items()
+        if metadata.get("purpose") == task.purpose and bool(metadata.get("text")) == task.text
+    }  # fmt: skip
 
 
 def mask_of(metadata: Mapping[str, Any]) -> str:
     """Return what a mask means to a bundle, by its metadata; "" where it takes none."""
-    return next((task.mask for task in BY_BUNDLE if task.name == metadata.get("purpose")), "")
+    return next((task.mask for task in BY_BUNDLE if task.purpose == metadata.get("purpose")), "")
 
 
 def tasks() -> list[Task]:
@@ -73,13 +88,7 @@ def groups_of(task: Task, commands: Mapping[str, Command]) -> list[Group]:
 def _restoring(task: Task, command: Command) -> list[Group]:
     known = bundles_of(task)
     about = "; ".join(f"{name}: {metadata.get('task', '')}" for name, metadata in known.items())
-    files = [
-        Parameter("bundle", "choice", about, next(iter(known), ""), choices=tuple(known)),
-        Parameter("input", "label", "the label map to paint", index=0, label="Label map") if task.labels else
-        Parameter("input", "volume", "the volume to work on", index=0, label="Input volume"),
-        Parameter("output", "volume", "the result, on the input's grid and in its units; finer where that is the task", index=1,
-                  output=True, label="Output volume"),
-    ]  # fmt: skip
+    files = [Parameter("bundle", "choice", about, next(iter(known), ""), choices=tuple(known)), *_taken(task)]
     if task.mask:
         files.append(Parameter("mask", "label", task.mask, label="Mask"))
     if any(metadata.get("uncertainty") for metadata in known.values()):
@@ -89,9 +98,26 @@ def _restoring(task: Task, command: Command) -> list[Group]:
         if metadata.get("settings"):
             own = settings(name, metadata["settings"], re.sub(r"\W", "_", name) + "_")
             groups.append(Group(f"Settings of {name}", own))
-    warnings = Parameter("warnings", "string", "what to know of the result", output=True)
-    groups.append(Group("Advanced", options(command, "device", "memory", "permissive"), advanced=True))
-    return [*groups, Group("Result", (warnings,))]
+    results = [Parameter("warnings", "string", "what to know of the result", output=True)]
+    if task.text:
+        results.insert(0, Parameter("understood", "string", "how the sentence was read", output=True))
+        results.insert(1, Parameter("ignored", "string", "words of it that changed nothing", output=True))
+    groups.append(Group("Advanced", options(command, "device", "memory", *([] if task.text else ["permissive"])), advanced=True))
+    return [*groups, Group("Result", tuple(results))]
+
+
+def _taken(task: Task) -> list[Parameter]:
+    """Return what a task takes, and the volume that it gives."""
+    if task.text:
+        made = Parameter("output", "volume", "the volume that is made", index=0, output=True, label="Output volume")
+        example = "what to make, such as: Axial T1 of a 70-year-old woman, 12 mm lesion in the left frontal lobe"
+        return [Parameter("text", "text", example), Parameter("seed", "integer", "the same text and seed give the same volume again", "0"), made]
+    return [
+        Parameter("input", "label", "the label map to paint", index=0, label="Label map") if task.labels else
+        Parameter("input", "volume", "the volume to work on", index=0, label="Input volume"),
+        Parameter("output", "volume", "the result, on the input's grid and in its units; finer where that is the task", index=1,
+                  output=True, label="Output volume"),
+    ]  # fmt: skip
 
 
 def _evaluating(command: Command) -> list[Group]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 from medgen.evaluation.features import Extractor
 from medgen.evaluation.sampling import cube
+from medgen.weights import fault
 
 BLOCK = 4  #: voxels of 2 mm a side that are averaged for the comparison of images
 NEAR = 0.5  #: of the smallest distance between two scans of the training: what is nearer is a copy
@@ -47,9 +47,9 @@ class RefuseCopiesd(MapTransform):
 
     def __init__(self, keys: KeysCollection, path: str, sha256: str, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
-        content = Path(path).read_bytes() if Path(path).is_file() else b""
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError(f"{path}: the training's scans to compare with are missing or altered; install medgen again")
+        wrong = fault(Path(path), sha256)
+        if wrong:
+            raise ValueError(f"{path}: the training's scans to compare with are {wrong}; install medgen again")
         with np.load(path) as stored:
             self.blocks, self.features = stored["blocks"].astype(np.float32), stored["features"].astype(np.float32)
             self.limits = limits(self.blocks, self.features, stored["subjects"])

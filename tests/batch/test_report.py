@@ -19,12 +19,14 @@ from numpy.random import RandomState
 from PIL import Image
 
 from medgen.batch import report_page
+from medgen.batch.ledger import Ledger
 from medgen.batch.report import ReportError, check
 from medgen.batch.report_cases import cases_of, tables_in
+from medgen.batch.report_failures import failed_of
 from medgen.batch.report_images import Layers, layers, picture, small
 from medgen.batch.report_measures import against_error
 from medgen.scans import ScanError
-from tests.batch.report_folder import AFFINE, BUNDLE, NAMES, SHAPE, WRONG, fill, save, truth
+from tests.batch.report_folder import AFFINE, BUNDLE, NAMES, SHAPE, WRONG, fill, save, sidecar, truth
 from tests.batch.tiny import bundle as tiny_bundle
 from tests.test_cli import call
 
@@ -177,14 +179,46 @@ def test_a_run_and_its_report(tmp_path: Path) -> None:
     code, out, _ = call(*words, "-o", tmp_path / "out", "--uncertainty")
     assert code == 1 and "report.html" in out
     report = content(tmp_path, "out/report.json")
-    assert report["failures"] == ["broken: has no result"] and report["cases"][0]["case"] == f"Jane_Doe_{BUNDLE}"
+    (failure,) = report["failures"]
+    assert failure.startswith("broken.nii.gz: ") and "has no result" not in failure and "private" not in failure
+    assert failure.split(": ", 1)[1] in " ".join(out.split()) and report["cases"][0]["case"] == f"Jane_Doe_{BUNDLE}"
     assert report["changes"]["foreground"]["noise"]["before"]["n"] == 1
     code, out, _ = call(*words, "-o", tmp_path / "none", "--deidentify", "--json")
     assert [json.loads(line)["case"] for line in out.splitlines()]  # nothing but lines for machines
     report = content(tmp_path, "none/report.json")
-    assert len(report["cases"]) == 1 and report["failures"] == ["1 case(s) have no result"]
+    (hidden,) = report["failures"]
+    assert len(report["cases"]) == 1 and re.fullmatch(rf"case-\w{{10}}_{BUNDLE}: .+", hidden) and hidden.endswith(failure.split(": ", 1)[1])
     for file in (tmp_path / "none").glob("report.*"):
         assert not re.search("jane|doe_|broken", file.read_text().replace((NIIVUE / "niivue.umd.js").read_text(), ""), re.IGNORECASE)
+
+
+def test_a_folder_tells_of_each_failed_case_why(tmp_path: Path) -> None:
+    reasons = {f"a_{BUNDLE}": "/home/jane doe/in/a.nii.gz: holds 3 NaN; set them", f"b_{BUNDLE}": "b: not enough memory",
+               f"series-1_{BUNDLE}": "/data/IM 1: is cut short; send it again"}  # fmt: skip
+    with Ledger(tmp_path) as ledger:
+        ledger.plan((name, BUNDLE) for name in (*reasons, f"c_{BUNDLE}"))
+        for name, reason in reasons.items():
+            row = ledger.claim(ledger.rows(name)[0], "")
+            assert row is not None and ledger.fail(row, bundle_sha256="", parameters={}, tried={}, reason=reason)
+    code, _, err = call("report", tmp_path)  # which holds no result at all
+    assert code == 0, err
+    told = ["a.nii.gz: holds 3 NaN; set them", "b: not enough memory", f"series-1_{BUNDLE}: IM 1: is cut short; send it again"]
+    assert content(tmp_path, "report.json")["failures"] == told
+    assert "jane" not in "".join((tmp_path / f"report.{kind}").read_text() for kind in ("json", "md", "csv"))
+    assert all(line in (tmp_path / "report.md").read_text() and line in (tmp_path / "report.html").read_text() for line in told)
+    save(tmp_path / f"a_{BUNDLE}.nii.gz", truth(0))  # and one with a result, done by now
+    (tmp_path / f"a_{BUNDLE}.json").write_text(json.dumps(sidecar(f"a_{BUNDLE}")))
+    assert call("report", tmp_path)[0] == 0
+    assert len(content(tmp_path, "report.json")["cases"]) == 1 and len(content(tmp_path, "report.json")["failures"]) == 3
+    (tmp_path / "ledger.sqlite").write_bytes(b"no ledger" * 100)
+    code, _, err = call("report", tmp_path)
+    assert code == 2 and "is no ledger" in err and len(err.strip().splitlines()) == 1
+
+
+def test_files_that_are_no_case_are_told_by_their_reason(tmp_path: Path) -> None:
+    unread = [ScanError(Path("/home/jane/x.dcm"), "is cut short", "send it again")]
+    assert failed_of({"b_x": "b"}, tmp_path, unread, deidentify=False) == ["b: has no result", "x.dcm: is cut short; send it again"]
+    assert failed_of({"b_x": "b"}, tmp_path, unread, deidentify=True) == ["1 case(s) have no result", "a file: is cut short; send it again"]
 
 
 def test_failures_name_files_but_no_folders(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner
 
-from medgen.batch.train import Options, configure, prepare, schedules
+from medgen.batch.train import Options, prepare
+from medgen.batch.train_config import configure, schedules
 from medgen.bundles import BundleError, available, load_weights, open_bundle, read_metadata
 from medgen.cli import app
 from tests.batch.tiny import ARGUMENTS, BUNDLE, ball, bundle, kill_once_there, mr_series, save, scans
@@ -166,10 +168,18 @@ def test_wrong_use_is_told_in_one_line(small: Path, tmp_path: Path) -> None:
     assert code == 2 and "one subject" in err
 
 
-def test_a_bundle_that_learns_from_label_maps_is_refused(small: Path, tmp_path: Path) -> None:
-    root = next(root for root in available().values() if read_metadata(root).get("synthetic"))
-    with pytest.raises(BundleError, match="train it by monai.bundle run"):
-        prepare(Options(root, small, tmp_path), Console())
+def test_a_bundle_that_learns_from_pairs_is_refused_by_its_metadata_and_not_by_its_name(small: Path, tmp_path: Path) -> None:
+    real = next(root for root in available().values() if read_metadata(root).get("synthetic"))
+    for name in ("any_name", real.name):
+        root = shutil.copytree(small / BUNDLE, tmp_path / name)
+        metadata = read_metadata(root)
+        options = Options(root, small / "data", tmp_path / "out" / name)
+        assert prepare(options, Console(quiet=True))[1]
+        (root / "configs/metadata.json").write_text(json.dumps({**metadata, "synthetic": True}))
+        with pytest.raises(BundleError, match=f"{name} makes synthetic scans, and learns from pairs .*train it by monai.bundle run"):
+            prepare(options, Console(quiet=True))
+    with pytest.raises(BundleError, match="learns from pairs"):
+        prepare(Options(real, small, tmp_path), Console(quiet=True))
 
 
 def test_schedules_are_the_overlays_and_each_makes_a_whole_config(small: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.batch import tiny
-from tests.slicer.bundles import cut_out, nothing
+from tests.slicer.bundles import brighter, cut_out, nothing, to_order
 from tests.slicer.calling import ROOT
 
 
@@ -19,6 +19,8 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("slicer")
     nothing(folder / "own bundles")
     cut_out(folder / "own bundles")
+    to_order(folder / "own bundles")
+    brighter(folder / "own bundles")
     tiny.bundle(folder).rename(folder / "own bundles/tiny_vae")
     place = folder / "Übung 1"
     command = [sys.executable, "-m", "medgen.cli", "slicer", "install", str(place)]

@@ -122,6 +122,27 @@ def _middle(node: Any) -> np.ndarray:
     return (affine_of(node) @ [*((np.array(array_of(node).shape) - 1) / 2), 1])[:3]
 
 
+def synthetic(modules: Path, scratch: Path) -> dict[str, Any]:
+    """Translate a volume, and make one of a sentence; then of sentences of which none can be made."""
+    host = _modules(modules, scratch)
+    _hostile()
+    array, affine = phantom.scan("PIR")
+    source, result = host.volume(array, affine), host.add("ScalarVolume", "result")
+    translated = _told(host.run("MedGen Translate", {"input": source, "output": result}, bundle="brighter", brighter_contrast="FLAIR"))
+    equal = bool((at(result, phantom.points(affine)) == 2 * array.ravel()).all())
+    rows: dict[str, Any] = {}
+    texts = json.loads((scratch / "texts").read_text(encoding="utf-8"))
+    for text in texts:
+        made = host.add("ScalarVolume", "made")
+        node = host.run("MedGen Synthesise from text", {"output": made}, bundle="to_order", text=text, seed=7)
+        shown = {name: node.GetParameterAsString(name) for name in ("understood", "ignored", "warnings")}
+        rows[text] = {**_told(node), **shown, "result": bool(made.GetImageData())}
+        if made.GetImageData():
+            np.savez(scratch / "made.npz", array=array_of(made), affine=affine_of(made))
+    host.close()
+    return {"translated": translated, "equal": equal, "rows": rows, "left": _left(scratch)}
+
+
 def failures(modules: Path, scratch: Path) -> dict[str, Any]:
     """Run what must fail: a wrong value, a volume with NaN."""
     host = _modules(modules, scratch)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import phantom
 import slicer
-from host import Host, array_of, at, files_under
+from host import Host, affine_of, array_of, at, files_under
 from picture import Pictures
 
 
@@ -127,6 +127,44 @@ def masks(modules: Path, scratch: Path) -> dict[str, Any]:
     logic.cancel()
     told["total"] = logic.progress()
     told |= {"code": process.returncode, "going": logic.step(), "left": files_under(scratch / "temporary")}
+    host.close()
+    return told
+
+
+def ordered(modules: Path, scratch: Path) -> dict[str, Any]:
+    """Make two volumes of a sentence; then what cannot be built, what contradicts itself, nothing at all, and cancel."""
+    host, logic, request = _logic(modules, scratch)
+    pictures = Pictures(host)
+    text = (scratch / "text").read_text(encoding="utf-8")
+    told: dict[str, Any] = {"bundles": [bundle.name for bundle in logic.bundles() if bundle.text]}
+    logic.make(request.Request("to_order", text=text, count=2, seed=3))
+    told["progress"] = _wait(logic)
+    told |= {"error": logic.error, "understood": logic.understood.lines(), "names": [result.volume.GetName() for result in logic.results]}
+    for number, result in enumerate(logic.results):
+        np.savez(scratch / f"made{number}.npz", array=array_of(result.volume), affine=affine_of(result.volume))
+    first, second = logic.results
+    told["attributes"] = {name: json.loads(first.volume.GetAttribute(f"medgen.{name}")) for name in ("synthetic", "parameters", "report")}
+    told["known"] = first.name
+    told["show"], told["views"] = logic.show(second), pictures.shown()
+    told["pictures"] = [str(path) for path in pictures.take(scratch, "made")]
+    host.scene.RemoveNode(second.volume)
+    told["gone"], told["inputs"] = logic.show(second), len(logic.volumes())
+    for name, wrong in (("large", "T1, 90 mm lesion in the left hippocampus"), ("contradiction", "- 12 mm lesion, 15 mm, in the left frontal lobe")):
+        logic.make(request.Request("to_order", text=wrong))
+        _wait(logic)
+        told[name] = [logic.error, *(result.error for result in logic.results)]
+    try:
+        logic.make(request.Request("to_order", text="  "))
+    except ValueError as error:
+        told["empty"] = str(error)
+    count = host.scene.GetNumberOfNodes()
+    logic.make(request.Request("to_order", text=text, count=9))
+    while logic.step() and not files_under(scratch / "temporary"):
+        time.sleep(0.01)
+    process = logic._process._process
+    logic.cancel()
+    told |= {"code": process.returncode, "going": logic.step(), "left": files_under(scratch / "temporary")}
+    told["more"] = host.scene.GetNumberOfNodes() - count
     host.close()
     return told
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from medgen.slicer.tasks import BY_BUNDLE, EVALUATE
+from medgen.synthesis.transforms import AcquireScand, OrderScand
 from tests.slicer import phantom
 from tests.slicer.calling import ask
 
@@ -14,8 +17,11 @@ from tests.slicer.calling import ask
 def test_slicer_takes_every_xml(modules: Path, tmp_path: Path) -> None:
     told = ask("scenarios.py", "xml", modules, tmp_path)
     assert told["refused"] == 2
-    assert set(told["defaults"]) == {path.stem.replace("MedGen", "MedGen ") for path in modules.glob("*.xml")}
-    assert {"MedGen Denoise", "MedGen Enhance", "MedGen Repair", "MedGen Evaluate"} <= set(told["defaults"])
+    titles = {task.file: task.title for task in (*BY_BUNDLE, EVALUATE)}
+    assert set(told["defaults"]) == {titles[path.stem] for path in modules.glob("*.xml")} == set(titles.values())
+    assert told["defaults"]["MedGen Synthesise from text"]["text"] == ["string", ""]
+    assert told["defaults"]["MedGen Synthesise from text"]["seed"] == ["integer", "0"]
+    assert told["defaults"]["MedGen Translate"]["brighter_contrast"] == ["string-enumeration", "T2"]
     denoise = told["defaults"]["MedGen Denoise"]
     assert denoise["nothing_strength"] == ["double", "0.5"] and denoise["nothing_draws"] == ["integer", "3"]
     assert denoise["nothing_profile"] == ["string-enumeration", "box"] and denoise["nothing_project"] == ["boolean", "true"]
@@ -51,6 +57,23 @@ def test_an_uncertainty_and_a_finer_grid_come_back(modules: Path, tmp_path: Path
     np.testing.assert_allclose(enhanced["output"]["spacing"], [1.0, 1.2, 1.0], atol=0.01)
     assert enhanced["output"]["shape"] == [*phantom.SHAPE[:2], 39]
     assert enhanced["output"]["mean"] == pytest.approx(enhanced["input"]["mean"], rel=0.02)
+    assert told["left"] == []
+
+
+def test_a_translation_and_a_sentence_give_volumes(modules: Path, tmp_path: Path) -> None:
+    text, large, twice = "Coronal FLAIR, 14 mm infarct in the left frontal lobe, quite odd", "T1, 90 mm lesion in the left hippocampus", "12 mm lesion, 15 mm"
+    (tmp_path / "texts").write_text(json.dumps([text, large, twice, ""]), encoding="utf-8")
+    told = ask("scenarios.py", "synthetic", modules, tmp_path)
+    assert told["translated"]["status"] == "Completed" and told["translated"]["error"] == "" and told["equal"]
+    row = told["rows"].pop(text)
+    assert row["status"] == "Completed" and row["error"] == "" and "frontal lobe = place: frontal" in row["understood"]
+    assert row["ignored"] == "quite; odd"
+    truth, made = AcquireScand("image")(OrderScand("image")({"image": text, "seed": 7})), np.load(tmp_path / "made.npz")
+    np.testing.assert_allclose(made["affine"], truth["image"].affine.numpy(), atol=1e-4)
+    assert np.abs(made["array"] - truth["image"][0].numpy()).max() <= 0.5  # whole numbers
+    for said, words in ((large, "the largest that does has"), (twice, "two sizes"), ("", "there is no text; say what to make")):
+        assert words in told["rows"][said]["error"] and len(told["rows"][said]["error"].strip().splitlines()) == 1, told["rows"][said]
+        assert told["rows"][said]["status"] == "Completed with errors" and not told["rows"][said]["result"]
     assert told["left"] == []
 
 

@@ -16,7 +16,7 @@ from medgen.slicer.description import FIRST_LINE, describe
 from medgen.slicer.install import CLEARED, command, install
 from medgen.slicer.parameters import Group, Parameter, options, parse, settings
 from medgen.slicer.tasks import BY_BUNDLE, EVALUATE, groups_of, mask_of, tasks
-from tests.slicer.bundles import SETTINGS, cut_out
+from tests.slicer.bundles import SETTINGS, brighter, cut_out, to_order
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 GROUPS = [
@@ -74,6 +74,14 @@ def test_a_task_needs_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [task.name for task in tasks()] == ["repair", "evaluate"]
     (files, *_) = groups_of(tasks()[0], COMMANDS)
     assert [one.name for one in files.parameters] == ["bundle", "input", "output", "mask"]
+    to_order(tmp_path)
+    brighter(tmp_path)
+    assert [task.name for task in tasks()] == ["repair", "translate", "synthesise from text", "evaluate"]
+    (files, *_) = groups_of(tasks()[2], COMMANDS)
+    assert [(one.name, one.index) for one in files.parameters] == [("bundle", None), ("text", None), ("seed", None), ("output", 0)]
+    assert "reference=" not in describe("a", "b", [files])  # there is no input whose grid it could have
+    line = ["--bundle", "to_order", "--text", "12", "--seed", "3", "out.nii"]
+    assert parse([files], line) == {"returnparameterfile": None, "bundle": "to_order", "text": "12", "seed": 3, "output": "out.nii"}
     assert mask_of({"purpose": "repair"}) and not mask_of({"purpose": "denoise"}) and not mask_of({})
 
 

@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
+from medgen.anatomy.classes import NAMES
+from medgen.synthesis.transforms import AcquireScand, OrderScand
 from tests.slicer import phantom
 from tests.slicer.calling import ROOT, ask
 
@@ -60,12 +62,41 @@ def test_result_and_uncertainty_are_shown_saved_and_opened_again(modules: Path, 
     assert told["left"] == []
 
 
+def test_a_sentence_becomes_volumes_that_say_what_they_are(modules: Path, tmp_path: Path) -> None:
+    text = "Sagittal T2, 20 mm lesion in the right parietal lobe, no motion, quite odd"
+    (tmp_path / "text").write_text(text, encoding="utf-8")
+    told = ask("scripted.py", "ordered", modules, tmp_path)
+    assert set(told["bundles"]) == {"brain_mri_synthesis_text", "to_order"} and told["error"] == ""
+    assert told["names"] == ["SYNTHETIC seed 3 to_order", "SYNTHETIC seed 4 to_order"] and told["known"] == "SYNTHETIC seed 3"
+    assert told["progress"][0] == [0, 2] and told["progress"][-1] == [2, 2]
+    assert "20 mm = diameter: 20 mm" in told["understood"][0] and told["understood"][1:] == ["ignored: quite, odd"]
+    assert told["attributes"]["synthetic"] is True and told["attributes"]["parameters"]["seed"] == 3
+    for number in range(2):
+        truth = AcquireScand("image")(OrderScand("image")({"image": text, "seed": 3 + number}))
+        made = np.load(tmp_path / f"made{number}.npz")
+        np.testing.assert_allclose(made["affine"], truth["image"].affine.numpy(), atol=1e-4)
+        assert np.abs(made["array"] - truth["image"][0].numpy()).max() <= 0.5  # whole numbers
+    (lesion,) = [edit for edit in told["attributes"]["report"]["edits"] if edit.get("edit") == "lesion"]
+    assert lesion["centre_mm"][0] > 0 and lesion["side"] == "right"  # RAS+
+    made = np.load(tmp_path / "made0.npz")
+    inside = tuple(np.rint(np.linalg.inv(made["affine"]) @ [*lesion["centre_mm"], 1])[:3].astype(int))
+    assert made["array"][inside] == NAMES.index("white matter lesion")
+    assert told["show"] and told["views"] == {view: ["SYNTHETIC seed 4 to_order", ""] for view in ("Red", "Yellow")}
+    pictures = [np.asarray(Image.open(path).convert("L")) for path in told["pictures"]]
+    assert all(picture[100:220, 100:220].std() > 10 for picture in pictures)
+    assert told["gone"] is False and told["inputs"] == 0  # no input of the next run
+    assert told["large"][0] == "" and "the largest that does has" in told["large"][1] and told["large"][1].startswith("SYNTHETIC seed 0: ")
+    assert "two sizes" in told["contradiction"][0] and len(told["contradiction"]) == 1
+    assert "say what to make" in told["empty"]
+    assert told["code"] == -9 and told["going"] is False and told["left"] == [] and told["more"] == 0
+
+
 def test_the_panel_has_what_the_module_names() -> None:
     tree = ElementTree.parse(MODULE / "Resources/UI/MedGen.ui")
     names = {widget.get("name") for widget in tree.iter("widget")}
     used = set(re.findall(r"self\.ui\.(\w+)", (MODULE / "MedGen.py").read_text()))
     assert used and used <= names
-    interactive = ("Selector", "CheckBox", "Button", "Edit", "Path")
+    interactive = ("Selector", "CheckBox", "Button", "Edit", "Path", "SpinBox")
     assert {name for name in names if name.endswith(interactive)} <= used | {"advancedButton"}, "a widget without a use"
 
 

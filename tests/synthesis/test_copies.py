@@ -52,8 +52,10 @@ def test_another_head_is_taken_and_its_distances_are_told(head: np.ndarray, know
 
 
 def test_missing_altered_or_of_another_extractor_is_refused(known: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="missing or altered"):
+    with pytest.raises(ValueError, match="are missing; install medgen again"):
         RefuseCopiesd("pred", str(tmp_path / "no.npz"), "0" * 64)
+    with pytest.raises(ValueError, match="are altered .*install medgen again"):
+        RefuseCopiesd("pred", str(known), "0" * 64)
     with np.load(known) as stored:
         np.savez(tmp_path / "other.npz", **{**stored, "extractor": "0"})
     with pytest.raises(ValueError, match="another feature extractor"):

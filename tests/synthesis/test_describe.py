@@ -89,6 +89,18 @@ def test_the_command_says_what_parse_reads(tmp_path: Path) -> None:
     assert chinese.exit_code == 0 and "肿瘤" in chinese.stdout
 
 
+@pytest.mark.parametrize("axes", ["LPS", "PSR", "AIL"])
+def test_a_label_map_may_be_stored_in_another_order(tmp_path: Path, axes: str) -> None:
+    scan, labels = saved(tmp_path)
+    there = nib.load(labels)
+    turn = nib.orientations.ornt_transform(nib.io_orientation(there.affine), nib.orientations.axcodes2ornt(axes))
+    nib.save(there.as_reoriented(turn), tmp_path / "turned.nii.gz")
+    assert nib.load(tmp_path / "turned.nii.gz").shape != there.shape or axes == "LPS"
+    rows = [json.loads(CliRunner().invoke(app, ["describe", scan, "--labels", path, "--json"]).stdout)["scans"]
+            for path in (labels, str(tmp_path / "turned.nii.gz"))]  # fmt: skip
+    assert rows[0] == rows[1] and "text" in rows[0][0]
+
+
 def test_the_command_refuses(tmp_path: Path) -> None:
     scan, labels = saved(tmp_path)
     other = nib.load(labels)

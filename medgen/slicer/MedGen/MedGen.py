@@ -25,7 +25,7 @@ class MedGen(ScriptedLoadableModule):
         parent.contributors = ["the medgen team"]
         parent.helpText = (
             "Denoises, enhances and repairs CT and MR volumes with the bundles of medgen, and shows result and input side "
-            "by side. Research only; not a medical device. medgen runs in its own Python: pip install medgen there, then "
+            "by side; makes synthetic scans of a sentence. Research only; not a medical device. medgen runs in its own Python: pip install medgen there, then "
             "medgen slicer install."
         )
 
@@ -85,8 +85,13 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.form.show(bundle.settings if bundle else {})
         self.ui.settingsGroup.visible = bool(bundle and bundle.settings)
         self.ui.uncertaintyCheckBox.enabled = bool(bundle and bundle.uncertainty)
+        text = bool(bundle and bundle.text)
         for widget in (self.ui.maskLabel, self.ui.maskSelector):
             widget.visible = bool(bundle and bundle.mask)
+        of_volumes = ("inputLabel", "inputSelector", "allVolumesCheckBox", "uncertaintyCheckBox", "permissiveCheckBox")
+        of_text = ("textLabel", "textEdit", "countLabel", "countSpinBox", "seedLabel", "seedSpinBox")
+        for name in (*of_volumes, *of_text):
+            getattr(self.ui, name).visible = text == (name in of_text)
         self.ui.maskSelector.toolTip = bundle.mask if bundle else ""
 
     def onRun(self) -> None:
@@ -94,11 +99,15 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         request = Request(
             bundle.name, self.form.values(), bundle.uncertainty and self.ui.uncertaintyCheckBox.checked,
             self.ui.deviceEdit.text.strip(), self.ui.permissiveCheckBox.checked,
+            self.ui.textEdit.plainText.strip() if bundle.text else "", self.ui.countSpinBox.value, self.ui.seedSpinBox.value,
         )  # fmt: skip
         one = self.ui.inputSelector.currentNode()
         volumes = self.logic.volumes() if self.ui.allVolumesCheckBox.checked else [one] if one else []
         try:
-            self.logic.run(volumes, request, self.ui.maskSelector.currentNode() if bundle.mask else None)
+            if bundle.text:
+                self.logic.make(request)
+            else:
+                self.logic.run(volumes, request, self.ui.maskSelector.currentNode() if bundle.mask else None)
         except (OSError, ValueError) as error:
             self.say(str(error))
             return
@@ -114,10 +123,10 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.progressBar.value = done
         for result in self.logic.results[len(self.results) :]:
             self.results.append(result)
-            self.ui.resultSelector.addItem(result.source.GetName())
-        lines = [f"{done} of {total} done", self.logic.error]
+            self.ui.resultSelector.addItem(result.name)
+        lines = [f"{done} of {total} done", self.logic.error, *self.logic.understood.lines()]
         for result in self.results:
-            lines += [result.error, *(f"{result.source.GetName()}: {warning}" for warning in result.warnings)]
+            lines += [result.error, *(f"{result.name}: {warning}" for warning in result.warnings)]
         self.say("\n".join(filter(None, lines)))
         if not going:
             self.running(False)
@@ -130,7 +139,7 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.say("cancelled")
 
     def onResult(self, index: int) -> None:
-        """Show a result beside its input."""
+        """Show a result, beside its input if it has one."""
         if 0 <= index < len(self.results) and self.logic.show(self.results[index]):
             slicer.util.resetSliceViews()
 

@@ -1,4 +1,4 @@
-"""A result beside its input, its uncertainty over it, with a legend."""
+"""A result beside its input, its uncertainty over it, with a legend; or a result that has no input."""
 
 from __future__ import annotations
 
@@ -63,6 +63,15 @@ def compare(source: slicer.vtkMRMLNode, result: slicer.vtkMRMLNode, uncertainty:
         composite.SetLabelVolumeID(None)
     if uncertainty is not None:  # a legend looks at what its views show only when it changes itself
         slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(uncertainty).Modified()
+
+
+def alone(volume: slicer.vtkMRMLNode) -> None:
+    """Show a volume in every slice view, and nothing over it."""
+    nodes = volume.GetScene().GetNodesByClass("vtkMRMLSliceCompositeNode")
+    for composite in map(nodes.GetItemAsObject, range(nodes.GetNumberOfItems())):
+        composite.SetBackgroundVolumeID(volume.GetID())
+        composite.SetForegroundVolumeID(None)
+        composite.SetLabelVolumeID(None)
 
 
 def _of(scene: slicer.vtkMRMLScene, kind: str, view: str) -> slicer.vtkMRMLNode | None:

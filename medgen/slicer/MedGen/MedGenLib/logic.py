@@ -1,4 +1,4 @@
-"""Run medgen on volumes of a scene, and put the results into it. The scene and the way to start medgen are given."""
+"""Run medgen on volumes of a scene or on a sentence, and put the results into it. Scene and start of medgen are given."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import slicer
 
-from .display import compare, show_uncertainty
+from .display import alone, compare, show_uncertainty
 from .process import Process
-from .request import Answer, Bundle, Request, read_answer, read_bundles
-from .volumes import mark, read_volume, write_mask, write_volume
+from .request import Answer, Bundle, Request, Understood, read_answer, read_bundles, read_understood
+from .volumes import mark, place_like, read_volume, write_mask, write_volume
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one volume: its result and the map of its uncertainty, or an error in one line."""
+    """What became of one volume, or was made of a sentence: its result and the map of its uncertainty, or an error in one line."""
 
-    source: slicer.vtkMRMLVolumeNode
+    name: str  #: of the volume that was worked on, or what there is of the sentence
+    source: slicer.vtkMRMLVolumeNode | None = None
     volume: slicer.vtkMRMLScalarVolumeNode | None = None
     uncertainty: slicer.vtkMRMLScalarVolumeNode | None = None
     error: str = ""
@@ -29,7 +30,7 @@ class Result:
 
 
 class MedGenLogic:
-    """One run at a time: `run` starts it, `step` is called again and again until it says that it is over.
+    """One run at a time: `run` or `make` starts it, `step` is called again and again until it says that it is over.
 
     Files pass through a folder of its own, which is gone when the run is over. Their names are numbers: names of volumes
     may be a patient's.
@@ -39,6 +40,7 @@ class MedGenLogic:
         self.scene, self.start = scene, start
         self.results: list[Result] = []
         self.error = ""  #: of the whole run, in one line
+        self.understood = Understood()  #: how the sentence was read
         self._process: Process | None = None
         self._waiting: dict[str, slicer.vtkMRMLVolumeNode] = {}
         self._folder = Path()
@@ -62,12 +64,9 @@ class MedGenLogic:
         self, volumes: Sequence[slicer.vtkMRMLVolumeNode], request: Request, mask: slicer.vtkMRMLNode | None = None
     ) -> None:
         """Start a bundle over volumes. Raises OSError or ValueError, one line, where that cannot be."""
-        if self._process is not None:
-            raise ValueError("a run is going on; wait for it, or cancel it")
         if not volumes:
             raise ValueError("no volume is chosen; load one")
-        self.results, self.error, self._request, self._total = [], "", request, len(volumes)
-        self._folder = Path(tempfile.mkdtemp(prefix="medgen-"))
+        self._begin(request, len(volumes))
         try:
             masks = self._folder / "masks" if mask is not None else None
             for folder in (self._folder / "scans", *([masks] if masks else [])):
@@ -83,6 +82,17 @@ class MedGenLogic:
             self._clean()
             raise
 
+    def make(self, request: Request) -> None:
+        """Start a bundle on a sentence. Raises OSError or ValueError, one line, where that cannot be."""
+        if not request.text.strip():
+            raise ValueError("say what to make, such as: Axial T1, 12 mm lesion in the left frontal lobe")
+        self._begin(request, request.count)
+        try:
+            self._process = self.start(request.arguments(None, self._folder / "out"))
+        except (OSError, ValueError):
+            self._clean()
+            raise
+
     def step(self) -> bool:
         """Take what medgen has finished into the scene; return whether it still runs."""
         process = self._process
@@ -91,11 +101,15 @@ class MedGenLogic:
         code = process.code()  # before its lines: what it wrote is then there
         for line in process.lines():
             answer = read_answer(line)
-            if answer is not None and answer.case in self._waiting:
+            if answer is None:
+                self.understood = read_understood(line) or self.understood
+            elif self._request.text:
+                self.results.append(self._take_made(len(self.results), answer))
+            elif answer.case in self._waiting:
                 self.results.append(self._take(self._waiting.pop(answer.case), answer))
         if code is None:
             return True
-        if self._waiting:
+        if len(self.results) < self._total:
             self.error = process.error() or f"medgen ended with code {code} and without a word"
         self._clean()
         return False
@@ -111,33 +125,53 @@ class MedGenLogic:
             self._clean()
 
     def show(self, result: Result) -> bool:
-        """Show a result beside its input; return False where there is none, or one of them has left the scene."""
-        nodes = [result.source, result.volume, *([result.uncertainty] if result.uncertainty else [])]
+        """Show a result, beside its input if it has one; return False where there is none, or one of them has left the scene."""
+        nodes = [node for node in (result.source, result.volume, result.uncertainty) if node is not None]
         if result.volume is None or not all(self.scene.IsNodePresent(node) for node in nodes):
             return False
-        compare(result.source, result.volume, result.uncertainty)
+        if result.source is None:
+            alone(result.volume)
+        else:
+            compare(result.source, result.volume, result.uncertainty)
         return True
+
+    def _begin(self, request: Request, total: int) -> None:
+        if self._process is not None:
+            raise ValueError("a run is going on; wait for it, or cancel it")
+        self.results, self.error, self.understood, self._request, self._total = [], "", Understood(), request, total
+        self._folder = Path(tempfile.mkdtemp(prefix="medgen-"))
 
     def _take(self, source: slicer.vtkMRMLVolumeNode, answer: Answer) -> Result:
         if answer.error:
             head, _, rest = answer.error.partition(": ")
             said = rest if rest and answer.case in head else answer.error  # without the file, which the user does not know
-            return Result(source, error=f"{source.GetName()}: {said}")
+            return Result(source.GetName(), source, error=f"{source.GetName()}: {said}")
         if not self.scene.IsNodePresent(source):
-            return Result(source, error=f"{source.GetName()} was removed while it was worked on")
+            return Result(source.GetName(), source, error=f"{source.GetName()} was removed while it was worked on")
+        return self._load(answer, source.GetName(), f"{source.GetName()} {self._request.bundle}", source)
+
+    def _take_made(self, number: int, answer: Answer) -> Result:
+        name = f"SYNTHETIC seed {self._request.seed + number}"
+        if answer.error:
+            return Result(name, error=f"{name}: {answer.error}")
+        return self._load(answer, name, f"{name} {self._request.bundle}")
+
+    def _load(self, answer: Answer, known: str, name: str, source: slicer.vtkMRMLVolumeNode | None = None) -> Result:
         sidecar = next(path for path in answer.files if path.suffix == ".json")
-        name = f"{source.GetName()} {self._request.bundle}"
         try:
-            volume = read_volume(answer.files[0], name, source)
-            mark(volume, source, sidecar)
+            volume = read_volume(answer.files[0], name, self.scene)
             maps = [path for path in answer.files if path.name.endswith("_uncertainty.nii.gz")]
-            uncertainty = read_volume(maps[0], f"{name} uncertainty", source) if maps else None
+            uncertainty = read_volume(maps[0], f"{name} uncertainty", self.scene) if maps else None
         except OSError as error:
-            return Result(source, error=str(error))
+            return Result(known, source, error=str(error))
+        for node in (volume, uncertainty):
+            if node is not None:
+                mark(node, source, sidecar)
+            if node is not None and source is not None:
+                place_like(node, source)
         if uncertainty is not None:
-            mark(uncertainty, source, sidecar)
             show_uncertainty(uncertainty, float(np.percentile(slicer.util.arrayFromVolume(uncertainty), 99.5)))
-        return Result(source, volume, uncertainty, warnings=answer.warnings)
+        return Result(known, source, volume, uncertainty, warnings=answer.warnings)
 
     def _clean(self) -> None:
         self._process, self._waiting = None, {}

@@ -1,4 +1,4 @@
-"""What medgen is asked, and what it answers."""
+"""What medgen is asked, and what it answers: the one place that knows its options and its lines."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Bundle:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)  #: by name: default, help, and low and high, or choices
     uncertainty: bool = False  #: whether it maps its uncertainty
     mask: str = ""  #: what a mask means to it, where it takes one
+    text: bool = False  #: whether it makes volumes of a sentence, and takes none
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,17 @@ class Request:
     uncertainty: bool = False
     device: str = ""
     permissive: bool = False
+    text: str = ""  #: what to make, for a bundle that makes volumes of a sentence
+    count: int = 1  #: of a sentence: how many volumes, of as many seeds
+    seed: int = 0  #: of a sentence: the first seed
 
-    def arguments(self, scans: Path, output: Path, masks: Path | None = None) -> list[str]:
-        """Return the command line of medgen for a folder of scans, and one of masks with the names of the scans."""
-        line = ["run", self.bundle, str(scans), "--output", str(output), "--json"]
+    def arguments(self, scans: Path | None, output: Path, masks: Path | None = None) -> list[str]:
+        """Return the command line of medgen for a folder of scans, and one of masks with the names of the scans.
+
+        Without scans it is for the sentence.
+        """
+        ordered = [f"--text={self.text}", f"-n{self.count}", f"--seed={self.seed}"]  # a sentence may begin with a dash
+        line = ["run", self.bundle, *(ordered if scans is None else [str(scans)]), "--output", str(output), "--json"]
         for name, value in self.settings.items():
             line += ["--set", f"{name}={json.dumps(value)}"]
         line += ["--uncertainty"] if self.uncertainty else []
@@ -51,6 +59,20 @@ class Answer:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Understood:
+    """How a sentence was read: words and their meaning, the words that changed nothing, and what to look at."""
+
+    meanings: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return it in words."""
+        told = [f"understood: {'; '.join(f'{words} = {meaning}' for words, meaning in self.meanings)}"] if self.meanings else []
+        return [*told, *([f"ignored: {', '.join(self.ignored)}"] if self.ignored else []), *self.warnings]
+
+
 def read_bundles(text: str) -> list[Bundle]:
     """Return what `medgen bundles --json` printed; a newer medgen may tell more. Raises ValueError for anything else."""
     known = Bundle.__dataclass_fields__
@@ -58,12 +80,18 @@ def read_bundles(text: str) -> list[Bundle]:
 
 
 def read_answer(line: str) -> Answer | None:
-    """Return what a line of `medgen run --json` tells, or None where it tells of no scan.
-
-    The one place that knows these lines.
-    """
+    """Return what a line of `medgen run --json` tells, or None where it tells of no scan."""
     try:
         told = json.loads(line)
         return Answer(told["case"], tuple(map(Path, told["files"])), told["error"] or "", tuple(told["warnings"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def read_understood(line: str) -> Understood | None:
+    """Return how `medgen run --text --json` read the sentence, or None for another line of it."""
+    try:
+        told = json.loads(line)
+        return Understood(tuple((words, meaning) for words, meaning in told["understood"]), tuple(told["ignored"]), tuple(told["warnings"]))
     except (ValueError, KeyError, TypeError):
         return None

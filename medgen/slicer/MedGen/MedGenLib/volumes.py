@@ -48,12 +48,8 @@ def _nodes(scene: slicer.vtkMRMLScene) -> set[str]:
     return {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
 
 
-def read_volume(path: Path, name: str, source: slicer.vtkMRMLVolumeNode) -> slicer.vtkMRMLScalarVolumeNode:
-    """Add a volume of a file to the scene of its source: in the same place, with the same window and colours.
-
-    Raises OSError where the file cannot be read.
-    """
-    scene = source.GetScene()
+def read_volume(path: Path, name: str, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a volume of a file to a scene. Raises OSError where the file cannot be read."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     storage = node.CreateDefaultStorageNode()  # of no scene: the file goes, and the volume is saved with the scene
     storage.SetFileName(str(path))
@@ -61,20 +57,25 @@ def read_volume(path: Path, name: str, source: slicer.vtkMRMLVolumeNode) -> slic
         scene.RemoveNode(node)
         raise OSError(f"{path}: the result could not be read; run it again")
     node.SetName(name)  # which reading took from the file
-    node.SetAndObserveTransformNodeID(source.GetTransformNodeID())
     node.CreateDefaultDisplayNodes()
+    return node
+
+
+def place_like(node: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLVolumeNode) -> None:
+    """Give a result the transform, the window and the colours of its source."""
+    node.SetAndObserveTransformNodeID(source.GetTransformNodeID())
     shown, display = source.GetDisplayNode(), node.GetDisplayNode()
     if shown is not None and shown.IsA("vtkMRMLScalarVolumeDisplayNode"):
         display.SetAutoWindowLevel(0)
         display.SetWindowLevel(shown.GetWindow(), shown.GetLevel())
         display.SetAndObserveColorNodeID(shown.GetColorNodeID())
-    return node
 
 
-def mark(node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode, sidecar: Path) -> None:
+def mark(node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode | None, sidecar: Path) -> None:
     """Say on a result what it was made from, by what: attributes medgen.*, which are saved with the scene."""
-    node.AddNodeReferenceID("medgen.source", source.GetID())
+    if source is not None:
+        node.AddNodeReferenceID("medgen.source", source.GetID())
     told = json.loads(sidecar.read_text(encoding="utf-8"))
-    for name in ("derived", "synthetic", "bundle", "bundle_version", "weights_sha256", "parameters"):
+    for name in ("derived", "synthetic", "bundle", "bundle_version", "weights_sha256", "parameters", "report"):
         value = told.get(name)
         node.SetAttribute(f"medgen.{name}", value if isinstance(value, str) else json.dumps(value))
