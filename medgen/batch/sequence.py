@@ -16,9 +16,10 @@ from PIL import Image, ImageDraw
 from medgen.anatomy.generator import drawn
 from medgen.batch.ordered import check, paint
 from medgen.batch.picture import HEIGHT, MARGIN, TITLE, planes
+from medgen.batch.run import one_line
 from medgen.batch.sidecar import versions, write_json
 from medgen.bundles import Bundle
-from medgen.scans import Scan
+from medgen.scans import Case, Scan
 from medgen.scans.nifti_write import write_nifti
 from medgen.synthesis.order import Ordered, order
 from medgen.text.spec import MidlineShift, Range, ScanSpec, Ventricles
@@ -92,7 +93,11 @@ def frames(bundle: Bundle, spec: ScanSpec, vary: Vary, count: int, seed: int, me
     like: Ordered = order(specs[widest], seed)
     for part, one in zip(parts, specs):
         sequence = {"like": like, "shape": ends[0].toward(ends[1], float(part)) if ends else None}
-        scan, made = paint(bundle, one.model_dump(exclude_none=True), seed, memory, sequence)
+        try:
+            scan, made = paint(bundle, one.model_dump(exclude_none=True), seed, memory, sequence)
+        except (ValueError, RuntimeError, MemoryError) as error:  # MONAI wraps what went wrong
+            what = one_line(Case(vary.caption(float(part)), (), "text"), error)
+            raise ValueError(what) from None
         yield scan, made.images[""], made.report
 
 
@@ -113,11 +118,13 @@ def sequence(
     """
     check(bundle)
     captions = [vary.caption(float(part)) for part in np.linspace(0, 1, count)]
-    images, reports = [], []
-    for number, (grid, image, report) in enumerate(frames(bundle, spec, vary, count, seed, memory)):  # noqa: B007  one grid for all
+    images, reports, grids = [], [], []
+    for number, (scan, image, report) in enumerate(frames(bundle, spec, vary, count, seed, memory)):
         images.append(image)
         reports.append(report)
+        grids.append(scan)
         progress(number + 1, captions[number])
+    grid = grids[0]
     series = np.stack(images)
     output.mkdir(parents=True, exist_ok=True)
     name = f"sequence-{vary.what}-{seed:03d}_synthetic_{bundle.root.name}"

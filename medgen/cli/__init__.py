@@ -4,6 +4,7 @@ from medgen.cli import (  # noqa: F401  each adds its commands
     bundles,
     distributions,
     evaluate,
+    explore,
     pacs,
     scans,
     sequence,

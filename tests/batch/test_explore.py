@@ -1,0 +1,159 @@
+"""The page of `medgen explore`: who may ask it, what it refuses, and the page itself in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import pytest
+from playwright.sync_api import sync_playwright
+
+from medgen.batch import explore
+from medgen.batch.explore import MOST, Server, serve
+from medgen.bundles import BundleError, available, open_bundle, read_metadata
+from tests.batch.test_report_browser import ARGUMENTS
+from tests.scans.dicom_lint import need
+
+TO_ORDER = next(name for name, root in available().items() if read_metadata(root).get("text"))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server, folder = serve(open_bundle(TO_ORDER, "cpu"))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    folder.cleanup()
+    assert not Path(folder.name).exists()
+
+
+def ask(server: Server, path: str, content: Any = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
+    """Ask as a page of the server would, but for the headers that are given."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
+    sent = {"X-Token": server.token, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    body = content if isinstance(content, bytes) else None if content is None else json.dumps(content).encode()
+    connection.request("GET" if content is None else "POST", path, body, sent)
+    answer = connection.getresponse()
+    return answer.status, answer.read(), dict(answer.getheaders())
+
+
+def test_it_listens_to_this_machine_alone(server: Server) -> None:
+    assert server.server_address[0] == "127.0.0.1" and len(server.token) >= 32
+    assert server.url == f"http://127.0.0.1:{server.server_port}/?token={server.token}"
+
+
+@pytest.mark.parametrize("headers", [{"X_Token": ""}, {"X_Token": "guess"}, {"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+@pytest.mark.parametrize("content", [None, {"spec": {}, "seed": 0}])
+def test_whoever_has_no_token_or_comes_from_elsewhere_is_refused(server: Server, headers: dict[str, str], content: Any) -> None:
+    status, body, _ = ask(server, "/" if content is None else "/make", content, **headers)
+    assert status == 403 and server.token.encode() not in body
+
+
+def test_the_page_loads_nothing_from_elsewhere(server: Server) -> None:
+    status, body, headers = ask(server, f"/?token={server.token}")
+    assert status == 200 and b"http" not in body.replace(b"<!doctype html>", b"")
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'") and headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "status", "message"),
+    [
+        ("/make", {"spec": {"contrast": "PET"}, "seed": 0}, 400, "contrast"),
+        ("/make", {"spec": {"weight": 3}, "seed": 0}, 400, "weight"),
+        ("/make", {"spec": {}, "seed": -1}, 400, "a seed is a whole number"),
+        ("/make", {"spec": {}, "seed": "0; rm"}, 400, "a seed is a whole number"),
+        ("/make", b"not json", 400, "Expecting value"),
+        ("/make", [1], 400, "a JSON object is needed"),
+        ("/make", b"x" * (MOST + 1), 413, "at most"),
+        ("/understand", {"text": "T1, 12 mm lesion, left or right, no lesion at all in the left"}, 400, ""),
+        ("/nowhere", {}, 404, "no such page"),
+        ("/made/../../etc/passwd", None, 404, "no such file"),
+        ("/made/nothing.nii.gz", None, 404, "no such file"),
+    ],
+)
+def test_what_is_wrong_is_one_line(server: Server, path: str, content: Any, status: int, message: str) -> None:
+    found, body, _ = ask(server, path, content)
+    told = json.loads(body)
+    assert found == status and message in told.get("error", "") and "\n" not in told.get("error", "")
+
+
+def test_a_lesion_that_does_not_fit_says_what_does(server: Server) -> None:
+    lesion = {"kind": "ms-like", "side": "left", "place": "thalamus", "diameter_mm": 50}
+    status, body, _ = ask(server, "/make", {"spec": {"lesions": [lesion]}, "seed": 0})
+    assert status == 400 and "does not fit" in json.loads(body)["error"]
+
+
+def test_a_scan_is_made_saved_and_marked_and_old_ones_go(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explore, "KEPT", 1)
+    answers: list[Any] = []
+
+    def make(seed: int) -> None:
+        answers.append(ask(server, "/make", {"spec": {"contrast": "T2", "ventricles": {"factor": 1.5}}, "seed": seed}))
+
+    threads = [threading.Thread(target=make, args=(seed,)) for seed in (1, 2)]  # two at once: one after the other
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [status for status, _, _ in answers] == [200, 200]
+    first, last = (json.loads(body) for _, body, _ in answers)
+    edit = next(e for e in last["edits"] if e.get("edit") == "ventricles")
+    assert edit["obtained_ml"] == pytest.approx(edit["requested_ml"], rel=0.02)
+    status, body, headers = ask(server, f"/made/{last['scan']}?token={server.token}")
+    assert status == 200 and "attachment" in headers["Content-Disposition"]
+    (tmp_path / "scan.nii.gz").write_bytes(body)
+    image = nib.load(tmp_path / "scan.nii.gz")
+    assert b"SYNTHETIC" in bytes(image.header["descrip"].item()) and min(image.shape) > 60
+    sidecar = json.loads(ask(server, f"/made/{last['sidecar']}")[1])
+    assert sidecar["synthetic"] is True and sidecar["parameters"]["seed"] in (1, 2)
+    assert ask(server, f"/made/{first['scan']}")[0] == 404  # two are kept at most, so the first went
+
+
+def test_a_bundle_that_takes_no_order_is_refused() -> None:
+    other = next(name for name, root in available().items() if not read_metadata(root).get("text"))
+    with pytest.raises(BundleError, match="makes no scans from a text"):
+        serve(open_bundle(other, "cpu"))
+
+
+def test_sliders_and_words_make_scans_in_a_browser(server: Server) -> None:
+    program = need("chromium", "chromium")
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=ARGUMENTS)
+        page: Any = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(120_000)
+        troubles: list[str] = []
+        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.goto(server.url)
+        page.wait_for_selector("body[data-made='1'][data-state='ready']")
+        said, shown = page.locator("#said"), page.locator("#view")
+        first, drawn = said.inner_text(), shown.screenshot()
+        assert " s; ventricles: " in first
+        page.locator("#ventricles").fill("3")
+        page.locator("#ventricles").dispatch_event("change")
+        page.wait_for_selector("body[data-made='2'][data-state='ready']")
+        page.wait_for_timeout(500)
+        assert said.inner_text() != first and shown.screenshot() != drawn
+        page.locator("#text").fill("T2, 20 mm lesion in the right parietal lobe")
+        page.locator("#read").click()
+        page.wait_for_selector("body[data-made='3'][data-state='ready']")
+        assert [page.locator(f"#{name}").input_value() for name in ("contrast", "side", "place", "size")] == ["T2", "right", "parietal", "20"]
+        assert "lesion: " in said.inner_text()
+        with page.expect_download() as download:
+            page.locator("#save").click()
+        assert "SYNTHETIC" in download.value.suggested_filename.upper() or download.value.suggested_filename.endswith((".nii.gz", ".json"))
+        page.locator("#size").fill("50")
+        page.locator("#place").select_option("thalamus")
+        page.wait_for_selector("#said.error")
+        assert "does not fit" in said.inner_text()
+        page.set_viewport_size({"width": 800, "height": 1000})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 800
+        assert [line for line in troubles if "400 (Bad Request)" not in line] == []  # the browser's own line of the refusal
+        browser.close()
