@@ -15,7 +15,7 @@ import sys
 
 from dask_jobqueue import SLURMCluster
 
-#: The second: dask's profiler keeps what a worker did in each of its last 1000 seconds, 70 KB each.
+#: The second: dask's profiler keeps what a worker did in each of its last 1000 seconds, 80 KB each.
 ENVIRONMENT = ["export OMP_WAIT_POLICY=passive", "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"]
 
 
