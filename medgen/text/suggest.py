@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,28 +42,38 @@ class Suggestion:
         return f"not understood: '{self.words}'; did you mean '{self.phrase}'?"
 
 
-def suggest(text: str) -> tuple[list[Suggestion], list[str]]:
-    """Return suggestions for the unknown words of a sentence, in their order, and the unknown words that are not English.
+class Suggestions(NamedTuple):
+    """What is offered for the unknown words of a sentence, in their order; and those that are not English, for which nothing is."""
 
-    The encoder knows English only: for the latter nothing is looked for. A sentence in which a word of weight is misspelt has no
-    suggestions. The same sentence always gets the same ones. `SuggestError` where the encoder is not installed.
+    found: list[Suggestion]
+    foreign: list[str]
+
+    def lines(self) -> list[str]:
+        """Return a line for each suggestion, and one for the words that are not English."""
+        return [*map(str, self.found), *([f"not English, so nothing is suggested: {', '.join(self.foreign)}"] if self.foreign else [])]
+
+
+def suggest(text: str) -> Suggestions:
+    """Return known phrases of style for the unknown words of a sentence, whether `parse` ignores these or refuses the sentence.
+
+    A sentence in which a word of weight is misspelt gets none. The same sentence always gets the same. `SuggestError` where there
+    are such words and the encoder is not installed.
     """
     try:
         items = read(text).items
     except TextError:
         items = []
     foreign = [item.text for item in items if item.tag == "word" and not item.text.isascii()]
-    encoder = _encoder()
     found: list[tuple[Item, Item, Suggestion]] = []
     for first, last in _spans(items):
         words = text[first.start : last.end]
-        if near := encoder.nearest(" ".join(words.lower().split())):
+        if near := _encoder().nearest(" ".join(words.lower().split())):
             found.append((first, last, Suggestion(words, *near)))
     told: list[tuple[Item, Item, Suggestion]] = []
     for one in sorted(found, key=lambda f: (-f[2].similarity, f[0].start)):
         if all(one[1].end <= first.start or last.end <= one[0].start for first, last, _ in told):
             told.append(one)
-    return [one[2] for one in sorted(told, key=lambda f: f[0].start)], foreign
+    return Suggestions([one[2] for one in sorted(told, key=lambda f: f[0].start)], foreign)
 
 
 def _spans(items: list[Item]) -> Iterator[tuple[Item, Item]]:
