@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from medgen.text.items import Item, Reading, TextError
@@ -15,14 +16,18 @@ _VIEW = re.compile(
     r"|\b(?:image|picture|screen|viewer|observer|reader)(?:'s)?[ -](?:left|right)\b|(?<![12r像])(?:图像|图片|画面|屏幕|照片|影像)[上中的里]*[左右]"
 )
 
+#: bounds that leave out the number itself
+_BEYOND = re.compile(r"(?:more|less|fewer|larger|greater|bigger|smaller) than|under|below|over|above|exceeding|in excess of|[<>]|[大小多少低高]于|超过|不到|不足|不及|逾")
+
 
 def settle(reading: Reading) -> None:
     """Put items together in place: quantities become `age`, `field`, `size`, `number`, `times` or `percent` with a `Range`."""
     if found := _VIEW.search(plain(reading.text)):
         shown = reading.text[found.start() : found.end()]
         raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
+    _parts(reading)
     reading.items = [item for item in reading.items if item.tag != "fill"]
-    for pass_ in (_about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
+    for pass_ in (_unclear, _about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
         pass_(reading)
 
 
@@ -31,6 +36,40 @@ def _ignore(reading: Reading, first: Item, last: Item, why: str = "") -> None:
     reading.ignored.append(covered)
     if why:
         reading.warnings.append(f"'{covered.text}' {why}")
+
+
+def _parts(reading: Reading) -> None:
+    """Refuse counts of something else than lesions: 'three clusters of lesions', 'two scans', 'two in each lobe'."""
+    items = reading.items
+    for n, item in enumerate(items[1:], 1):
+        counted = items[n - 1].tag == "count" or items[n - 1].tag == "quantity" and not items[n - 1].value.unit
+        if counted and item.tag == "word" and [i.text.lower() for i in items[n + 1 : n + 2]] == ["of"]:
+            rest = (i for i in items[n + 2 :] if i.tag not in ("fill", "side", "place", "scale", "grade", "quantity", "word"))
+            if (head := next(rest, None)) is not None and head.tag == "lesion" and head.value.endswith("many"):
+                raise _no_count(reading.text[items[n - 1].start : items[n + 1].end])
+        scans = next((i for i in items[n:] if i.tag not in ("plane", "contrast", "word")), item)
+        if counted and scans.text.lower() in ("scans", "patients"):
+            raise TextError(f"'{reading.text[items[n - 1].start : scans.end]}': a sentence is of one scan; say how many beside it")
+        if items[n - 1].tag == "each" and (item.tag == "place" or item.text.lower() in ("side", "hemisphere", "lobe")):
+            raise TextError(f"'{reading.text[items[n - 1].start : item.end]}': say how many are on the left, and how many on the right")
+
+
+def _no_count(words: str) -> TextError:
+    return TextError(f"'{words}' is no count that is understood; write a number, such as 12")
+
+
+def _unclear(reading: Reading) -> None:
+    """Refuse words between there and not there, such as 'scarcely' and 'almost no', and counts that are no number ('scores of')."""
+    for item, after in itertools.zip_longest(reading.items, reading.items[1:]):
+        if item.tag == "unclear" and item.value == "count":
+            raise _no_count(item.text)
+        if item.tag == "unclear" or item.tag == "nearly" and after is not None and after.tag == "not":
+            words = reading.text[item.start : (item if item.tag == "unclear" else after).end]
+            raise TextError(f"'{words}' leaves open whether there is something; say what there is, or 'no ...'")
+        if after is not None and item.tag == after.tag == "not" and after.value == "after":
+            raise TextError(f"'{reading.text[item.start : after.end]}' leaves open whether there is something; say what there is")
+        if item.tag == "nearly":
+            item.tag = "word"
 
 
 def _about(reading: Reading) -> None:
@@ -115,6 +154,8 @@ def _ages(reading: Reading) -> None:
             years = not value.unit or value.unit == "other" and re.search(r"years?$|yrs?$|年$", plain(item.text)) is not None
             told = years and (before[-1:] == ["sex"] or before[-2:] == ["sex", "comma"])
             told = told or (years and bool(value.unit) and before[-1:] in ([], ["comma"]))
+            if value.unit == "decade" and re.search("odd|something", item.text.lower()) and after in ("lesion", "wmh", "scale", "side", "place"):
+                raise _no_count(item.text)
             if value.unit in ("age", "decade") or bare or (told and after in ("comma", "stop", "with")):
                 high = value.values[-1] + (9 if value.unit == "decade" else 0)
                 out.append(Item("age", Range(low=value.values[0], high=high), *_place(item)))
@@ -210,7 +251,9 @@ def _opened(reading: Reading, first: Item, last: Item, way: str) -> Item:
     target = first if first.tag != "bound" else last
     if target.value.low != target.value.high:
         raise TextError(f"'{reading.text[first.start : last.end]}' bounds a range; say one of them")
-    value = Range(high=target.value.high) if way in ("high", "largest") else Range(low=target.value.low)
+    word = plain((last if target is first else first).text)
+    step = 1 if target.tag in ("number", "count") and _BEYOND.fullmatch(word) else 0  # 'more than 3' are at least 4
+    value = Range(high=target.value.high - step) if way in ("high", "largest") else Range(low=target.value.low + step)
     return reading.cover(first, last, target.tag, value)
 
 
