@@ -139,9 +139,9 @@ def _tells(name: Group, pointed: Group) -> bool:
 def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Lesion]:
     """Return the lesions of one group."""
     said, shown = group.said, _shown(group, reading)
-    alone = [i for i in said if i.tag in ("number", "count") and i.start < group.head.start and i.value == Range(low=1, high=1)]
-    if alone and kind is None and group.head.value.endswith(" many"):
-        raise TextError(f"'{shown}': is it one or many? Write a number, or take out '{alone[0].text}'")
+    one = [i for i in said if i.tag in ("number", "count") and i.start < group.head.start and i.value == Range(low=1, high=1)]
+    if one and kind is None and group.head.value.endswith(" many"):
+        raise TextError(f"'{shown}': is it one or many? Write a number, or take out '{one[0].text}'")
     kind, number = kind or group.head.value.split()[0], group.head.value.split()[1]
     spots, sizes = where(said, shown), diameters(said, shown, reading)
     each, respectively = any(i.tag == "each" for i in said), any(i.tag == "respectively" for i in said)
@@ -161,8 +161,8 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
             raise TextError(f"'{shown}': which size is where? Describe each lesion, or say 'respectively'")
         if count is not None and not article and not (each and count.high == 1) and count != Range(low=len(sizes), high=len(sizes)):
             raise TextError(f"'{shown}' has {len(sizes)} sizes for {count} lesions; describe each")
-        one = Range(low=1, high=1) if number != "mass" else None
-        return [_lesion(kind, spot, size, one) for spot, size in pairs]
+        single = Range(low=1, high=1) if number != "mass" else None
+        return [_lesion(kind, spot, size, single) for spot, size in pairs]
     size = sizes[0] if sizes else None
     spots = sides_of_one(spots)
     alone = number == "one" or (count is not None and count.high == 1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 
 from medgen.text.items import Item, Reading, TextError
 from medgen.text.lexicon import plain
 from medgen.text.numbers import Quantity
 from medgen.text.spec import Range
+from medgen.text.unclear import count_of_lesions, no_count, no_near_denials
 
 _BREAKS = ("stop", "comma", "paren", "and", "or", "with", "but", "except")
 _VIEW = re.compile(
@@ -25,9 +25,9 @@ def settle(reading: Reading) -> None:
     if found := _VIEW.search(plain(reading.text)):
         shown = reading.text[found.start() : found.end()]
         raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
-    _parts(reading)
+    count_of_lesions(reading)
     reading.items = [item for item in reading.items if item.tag != "fill"]
-    for pass_ in (_unclear, _about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
+    for pass_ in (no_near_denials, _about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
         pass_(reading)
 
 
@@ -36,40 +36,6 @@ def _ignore(reading: Reading, first: Item, last: Item, why: str = "") -> None:
     reading.ignored.append(covered)
     if why:
         reading.warnings.append(f"'{covered.text}' {why}")
-
-
-def _parts(reading: Reading) -> None:
-    """Refuse counts of something else than lesions: 'three clusters of lesions', 'two scans', 'two in each lobe'."""
-    items = reading.items
-    for n, item in enumerate(items[1:], 1):
-        counted = items[n - 1].tag == "count" or items[n - 1].tag == "quantity" and not items[n - 1].value.unit
-        if counted and item.tag == "word" and [i.text.lower() for i in items[n + 1 : n + 2]] == ["of"]:
-            rest = (i for i in items[n + 2 :] if i.tag not in ("fill", "side", "place", "scale", "grade", "quantity", "word"))
-            if (head := next(rest, None)) is not None and head.tag == "lesion" and head.value.endswith("many"):
-                raise _no_count(reading.text[items[n - 1].start : items[n + 1].end])
-        scans = next((i for i in items[n:] if i.tag not in ("plane", "contrast", "word")), item)
-        if counted and scans.text.lower() in ("scans", "patients"):
-            raise TextError(f"'{reading.text[items[n - 1].start : scans.end]}': a sentence is of one scan; say how many beside it")
-        if items[n - 1].tag == "each" and (item.tag == "place" or item.text.lower() in ("side", "hemisphere", "lobe")):
-            raise TextError(f"'{reading.text[items[n - 1].start : item.end]}': say how many are on the left, and how many on the right")
-
-
-def _no_count(words: str) -> TextError:
-    return TextError(f"'{words}' is no count that is understood; write a number, such as 12")
-
-
-def _unclear(reading: Reading) -> None:
-    """Refuse words between there and not there, such as 'scarcely' and 'almost no', and counts that are no number ('scores of')."""
-    for item, after in itertools.zip_longest(reading.items, reading.items[1:]):
-        if item.tag == "unclear" and item.value == "count":
-            raise _no_count(item.text)
-        if item.tag == "unclear" or item.tag == "nearly" and after is not None and after.tag == "not":
-            words = reading.text[item.start : (item if item.tag == "unclear" else after).end]
-            raise TextError(f"'{words}' leaves open whether there is something; say what there is, or 'no ...'")
-        if after is not None and item.tag == after.tag == "not" and after.value == "after":
-            raise TextError(f"'{reading.text[item.start : after.end]}' leaves open whether there is something; say what there is")
-        if item.tag == "nearly":
-            item.tag = "word"
 
 
 def _about(reading: Reading) -> None:
@@ -155,7 +121,7 @@ def _ages(reading: Reading) -> None:
             told = years and (before[-1:] == ["sex"] or before[-2:] == ["sex", "comma"])
             told = told or (years and bool(value.unit) and before[-1:] in ([], ["comma"]))
             if value.unit == "decade" and re.search("odd|something", item.text.lower()) and after in ("lesion", "wmh", "scale", "side", "place"):
-                raise _no_count(item.text)
+                raise no_count(item.text)
             if value.unit in ("age", "decade") or bare or (told and after in ("comma", "stop", "with")):
                 high = value.values[-1] + (9 if value.unit == "decade" else 0)
                 out.append(Item("age", Range(low=value.values[0], high=high), *_place(item)))

@@ -22,6 +22,7 @@ STYLE = ("plane", "contrast", "sex", "girl", "old", "age", "atrophy", "wmh", "oe
 #: Least cosine similarity. Chosen on the tuned sentences of tests/text/suggestions.jsonl: below it no more of them are answered.
 NEAR = 0.65
 _FRAME = "{} brain MRI"  #: single words mean little to the encoder; of the frames tried, this gave the fewest wrong answers
+_UNMEANT = ("unclear", "nearly")  #: refused wherever they stand; as competitors ("dubious" for "hissy") they only hide what is meant
 _LONGEST = 4  #: words that are looked up together
 _DENYING = (re.compile(r"(?:un|non-?)(.{4,})"), re.compile(r"(.{4,}?)-?(?:less|free)"))
 
@@ -100,7 +101,7 @@ class _Encoder:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        known = {p: m for p, m in table().items() if p.isascii() and len(p) >= 4 and any(c.isalpha() for c in p)}
+        known = {p: m for p, m in table().items() if p.isascii() and len(p) >= 4 and any(c.isalpha() for c in p) and m.tag not in _UNMEANT}
         self._phrases = list(known)
         self._offered = [_offered(phrase, meaning) for phrase, meaning in known.items()]
         self._vectors = self._encode(self._phrases)
