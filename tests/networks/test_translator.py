@@ -45,7 +45,7 @@ def test_two_directions_at_once_are_learned() -> None:
     optimizer = torch.optim.Adam(network.parameters(), 5e-3)
     generator = torch.Generator().manual_seed(0)
     first = last = 0.0
-    for step in range(60):
+    for _ in range(60):
         scan = torch.rand(2, 1, 8, 8, 8, generator=generator)
         turned = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1, 1).expand_as(scan)
         told = torch.cat([torch.zeros_like(scan), scan, turned, 1 - turned, torch.ones_like(scan)], 1)
