@@ -15,6 +15,9 @@ import sys
 
 from dask_jobqueue import SLURMCluster
 
+#: The second: dask's profiler keeps what a worker did in each of its last 1000 seconds, 80 KB each.
+ENVIRONMENT = ["export OMP_WAIT_POLICY=passive", "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"]
+
 
 def main() -> int:
     """Return the exit code of `medgen run`."""
@@ -33,7 +36,7 @@ def main() -> int:
     given = parser.parse_args()
     cluster = SLURMCluster(
         queue=given.partition, account=given.account, cores=given.cores, processes=1, memory=given.memory, walltime=given.walltime,
-        interface=given.interface, job_name="medgen", job_script_prologue=["export OMP_WAIT_POLICY=passive", *given.setup],
+        interface=given.interface, job_name="medgen", job_script_prologue=[*ENVIRONMENT, *given.setup],
         job_extra_directives=[f"--gres=gpu:{given.gpus}"] if given.gpus else [],
         worker_extra_args=["--resources", f"GPU={given.gpus}"] if given.gpus else [],
     )  # fmt: skip

@@ -37,7 +37,7 @@ def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> 
     for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
         failed += made.error is not None
         if json_lines:
-            about = {"seconds": round(made.seconds, 2), "error": made.error, "warnings": []}
+            about: dict[str, Any] = {"seconds": round(made.seconds, 2), "error": made.error, "warnings": []}
             print(json.dumps({"case": made.name, "files": [str(path) for path in made.files], **about}), flush=True)
         else:
             what = f"failed: {made.error}" if made.error else f"{made.seconds:.1f} s -> {made.files[0]}" if made.files else "is there already"

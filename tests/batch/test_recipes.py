@@ -31,6 +31,7 @@ def test_the_job_that_slurm_is_handed() -> None:
     directives = [line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH ")]
     assert directives == ["-J medgen", "-p gpu", "-A lab", "-n 1", "--cpus-per-task=4", "--mem=30G", "-t 08:00:00", "--gres=gpu:1"]
     assert "module load cuda" in lines and "export OMP_WAIT_POLICY=passive" in lines
+    assert "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False" in lines
     (worker,) = [shlex.split(line) for line in lines if "dask_worker" in line]
     options = dict(pairwise(worker))
     assert worker[:3] == [sys.executable, "-m", "distributed.cli.dask_worker"] and worker[3].startswith("tcp://")

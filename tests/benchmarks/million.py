@@ -3,7 +3,7 @@
     python -m tests.benchmarks.million [--engine local|dask] [--scans 24] [--side 96] [--bundle mr_denoise_vae] [--workers 1]
 
 Prints the processor, and what `medgen status OUT --extrapolate 1000000` prints after `medgen run` over phantoms of side^3; with
-dask by workers that are processes here, of two threads each.
+dask by workers that are processes here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import nibabel as nib
 import numpy as np
 
 from medgen.batch.speed import hardware
-from tests.benchmarks.machines_memory import processes
+from tests.benchmarks.machines_memory import THREADS, processes
 from tests.benchmarks.windows import phantom
 
 
@@ -52,7 +52,7 @@ def main() -> None:
         else:
             medgen(*run, "--workers", given.workers)
         on = hardware("cpu")
-        threads = os.environ.get("OMP_NUM_THREADS", on["cores"])
+        threads = THREADS if given.engine == "dask" else os.environ.get("OMP_NUM_THREADS", on["cores"])
         print(f"{given.scans} phantoms of {given.side}^3, {given.bundle}, --engine {given.engine}, {given.workers} worker(s) of {threads} thread(s)\n"
               f"{on['processor']}, {on['cores']} cores, {on['memory_gib']} GiB, at a load of {on['load_before']}\n")  # fmt: skip
         print(medgen("status", folder / "out", "--extrapolate", 1000000))
