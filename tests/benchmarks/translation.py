@@ -1,11 +1,12 @@
 """Translation of held-out brain MR between contrasts against what a user would pick instead, all in one run:
 
-    python -m tests.benchmarks.translation brain_mri_translation_gan --data DEV --train PAIRS [--rival NAME=WEIGHTS ...] [-o docs/numbers.json] [--picture PNG]
+    python -m tests.benchmarks.translation brain_mri_translation_gan --data DEV --train PAIRS [-o docs/numbers.json] [--picture PNG]
 
 DEV holds brain_multicontrast/ with the co-registered contrasts of subjects that nothing was trained on; PAIRS is what
 tests.benchmarks.translation_pairs made of the training scans. Histogram matching goes to the training patient's scan of the wanted
-contrast; the regression by tissue is a line for each class of a segmentation of the subject's T1, fitted to the training
-patient's; the curve is the bundle's first guess. Each image is on the scale of white matter = 1, the truth by that segmentation, none
+contrast; the regression by tissue is a line for each class of a segmentation of the scan (T1: brain-t1, else brain-any), fitted to
+the training patient; "with the T1" it takes the classes of the subject's T1, which whoever translates to T1 does not have; the curve is
+where the bundle begins. Each image is on the scale of white matter = 1, the truth by that segmentation, none
 is fitted to the truth. PSNR (range 2, of T2 4), SSIM and MAE in the brain, which is what any contrast of a skull-stripped scan shows,
 fluid included. Lost or kept: contrast of lesions (mean in the map less that of the white matter within 3 to 8 mm, in shares of white
 matter; "unseen" ones are voxels of the map that the scan shows within 5 % of that white matter); ventricles by brain-any, in the
@@ -48,6 +49,11 @@ def brain_of(arrays: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(binary_fill_holes(np.any([array > 0.05 * np.percentile(array, 99) for array in arrays.values()], 0)))
 
 
+def tissues(image: np.ndarray, affine: np.ndarray, contrast: str) -> np.ndarray:
+    """Return the classes that a user's segmentation of the scan itself finds."""
+    return Segmenter("brain-t1" if contrast == "T1" else "brain-any").classes(image, affine)
+
+
 def subjects(data: Path) -> dict[str, dict[str, Any]]:
     """Return scans by contrast, classes of the T1, brain and lesion masks of each subject that has all three contrasts on one grid."""
     segmenter, found = Segmenter("brain-t1"), {}
@@ -62,10 +68,12 @@ def subjects(data: Path) -> dict[str, dict[str, Any]]:
         classes = segmenter.classes(arrays["T1"], affine)
         brain = brain_of(arrays)
         lesion = path.with_name(path.name.replace("_T1", "_lesion"))
+        inside = np.argwhere(brain)
+        box = tuple(slice(max(a - 4, 0), b + 5) for a, b in zip(inside.min(0), inside.max(0)))
         found[path.name.partition("_T1")[0]] = {
-            "scans": scans, "classes": classes, "brain": brain, "affine": affine,
-            "truth": {name: array / np.median(array[(classes == WHITE) & brain]) for name, array in arrays.items()},
-            "lesions": np.asarray(read(lesion).image[0]) > 0.5 if lesion.exists() else None,
+            "scans": scans, "box": box, "classes": classes[box], "brain": brain[box], "affine": affine,
+            "truth": {name: array[box] / np.median(array[(classes == WHITE) & brain]) for name, array in arrays.items()},
+            "lesions": np.asarray(read(lesion).image[0])[box] > 0.5 if lesion.exists() else None,
         }  # fmt: skip
     return found
 
@@ -78,7 +86,7 @@ class Baselines:
         image = nib.load(path)
         stacked = np.asarray(image.dataobj, np.float32)
         self.train = {name: stacked[..., k] / LEVEL for k, name in enumerate(CONTRASTS)}
-        self.classes = Segmenter("brain-t1").classes(self.train["T1"], image.affine)
+        self.classes = {name: tissues(scan, image.affine, name) for name, scan in self.train.items()}
         self.brain = brain_of(self.train)
         self.curves = curves
 
@@ -88,9 +96,15 @@ class Baselines:
         return out
 
     def by_tissue(self, image: np.ndarray, brain: np.ndarray, source: str, target: str, classes: np.ndarray) -> np.ndarray:
+        return self._lines(image, brain, source, target, classes, self.classes[source])
+
+    def with_the_t1(self, image: np.ndarray, brain: np.ndarray, source: str, target: str, classes: np.ndarray) -> np.ndarray:
+        return self._lines(image, brain, source, target, classes, self.classes["T1"])
+
+    def _lines(self, image: np.ndarray, brain: np.ndarray, source: str, target: str, classes: np.ndarray, own: np.ndarray) -> np.ndarray:
         out = np.zeros_like(image)
         for number in np.unique(classes[brain]):
-            here = (self.classes == number) & self.brain
+            here = (own == number) & self.brain
             if here.sum() < 100:
                 here = self.brain
             slope, shift = np.polyfit(self.train[source][here], self.train[target][here], 1)
@@ -143,37 +157,36 @@ def main() -> None:
     parser.add_argument("bundle")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--train", type=Path, required=True)
-    parser.add_argument("--rival", action="append", default=[], help="NAME=WEIGHTS of the same generator trained otherwise")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     found, segmenter = subjects(options.data), Segmenter("brain-any")
-    bundles = {name: {"medgen": open_bundle(options.bundle, "cpu", {"contrast": name})} for name in CONTRASTS}
-    for rival in options.rival:
-        title, _, path = rival.partition("=")
-        for name, own in bundles.items():
-            own[title] = open_bundle(options.bundle, "cpu", {"contrast": name})
-            own[title].network.load_state_dict(torch.load(path, weights_only=True))
+    settings: dict[str, dict[str, Any]] = {"medgen": {}, "medgen, sharpest": {"strength": 1.0}, "medgen, unpaired": {"variant": "unpaired"}}
+    bundles = {name: {title: open_bundle(options.bundle, "cpu", {"contrast": name, **chosen}) for title, chosen in settings.items()}
+               for name in CONTRASTS}  # fmt: skip
     baselines = Baselines(options.train, bundles["T1"]["medgen"].get("curves"))
     rows: list[dict[str, Any]] = []
     for name, subject in found.items():
         brain, classes, truth = subject["brain"], subject["classes"], subject["truth"]
         border = binary_dilation(classes == 1) & binary_dilation((classes == WHITE) | (classes == 9) | ~brain) & brain
+        seen = {name: int((segmenter.classes(np.where(brain, one, 0), subject["affine"]) == 3).sum()) for name, one in truth.items()}
+        own = {source: tissues(np.where(brain, image, 0), subject["affine"], source) for source, image in truth.items()}
         for source in CONTRASTS:
             for target in CONTRASTS:
                 if source == target:
                     continue
-                images = {title: function(truth[source], brain, source, target, classes) for title, function in (
-                    ("histogram matching", baselines.histogram), ("regression by tissue", baselines.by_tissue), ("curve", baselines.curve))}  # fmt: skip
+                images = {title: function(truth[source], brain, source, target, known) for title, function, known in (
+                    ("histogram matching", baselines.histogram, classes), ("regression by tissue", baselines.by_tissue, own[source]),
+                    ("... with the T1", baselines.with_the_t1, classes), ("curve", baselines.curve, classes))}  # fmt: skip
                 for title, bundle in bundles[target].items():
                     try:
-                        images[title] = translated(bundle, subject["scans"][source])
+                        images[title] = translated(bundle, subject["scans"][source])[subject["box"]]
                     except ValueError as error:
                         print(f"{name}, {source} to {target}, {title}: {error}", flush=True)
                 wanted = np.where(brain, truth[target], 0)
                 for title, image in images.items():
                     image = np.where(brain, image, 0).astype(np.float32)
-                    ventricles = [int((segmenter.classes(one, subject["affine"]) == 3).sum()) for one in (image, wanted)]
+                    ventricles = [int((segmenter.classes(image, subject["affine"]) == 3).sum()), seen[target]]
                     rows.append({
                         "name": name, "source": source, "target": target, "method": title, "psnr": psnr(image, wanted, RANGE[target], brain),
                         "ssim": ssim(image, wanted, RANGE[target], brain), "mae": mae(image, wanted, brain), "lesions": contrast_in(image, subject),
