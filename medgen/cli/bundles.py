@@ -61,6 +61,7 @@ def run(
     text: Annotated[Optional[str], typer.Option(help="what to make, in words, for bundles that make scans to order")] = None,
     count: Annotated[int, typer.Option("-n", min=1, help="with --text: how many scans, of as many seeds")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="with --text: the first seed")] = 0,
+    suggest: Annotated[bool, typer.Option("--suggest", help="with --text: offer known words for those not understood")] = False,
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
     setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
     mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
@@ -117,7 +118,7 @@ def run(
             if paths or url:
                 raise BundleError("--text makes scans, here: leave the paths out, and name a folder")
             options = Options(folder, overwrite=overwrite, format="nifti" if format == "auto" else format, memory=memory, seed=seed)
-            raise typer.Exit(1 if make(opened, text, count, options, json_lines) else 0)
+            raise typer.Exit(1 if make(opened, text, count, options, json_lines, suggest) else 0)
         if not paths:
             raise BundleError("no scans were named; name files or folders, or give --text to a bundle that takes it")
         bids = bids_of([Path(place) for place in paths], format, deidentify) if not (url or any(map(is_url, paths))) else None

@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 from medgen.cli.app import fail
+from medgen.cli.text import suggestions
 
 
-def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> int:
+def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool, suggest: bool = False) -> int:
     """Make the scans of a sentence, tell how it was understood and what became of each; return how many failed.
 
-    For machines the first line tells how it was understood, and each further one of a scan, as those of a run do.
+    For machines the first line tells how it was understood, and each further one of a scan, as those of a run do. Suggestions for
+    words that were not understood are shown only: the scans are those of the text as it is.
     """
     from medgen.batch import ordered
     from medgen.batch.progress import prepare_output
@@ -19,10 +21,11 @@ def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> 
     from medgen.text.parse import parse as understand
 
     ordered.check(bundle)
+    offers = suggestions(text) if suggest else None
     try:
         parsed = understand(text)
     except TextError as error:
-        raise fail(str(error)) from None
+        raise fail("; ".join([str(error), *(offers.lines() if offers else [])])) from None
     bundle.network  # noqa: B018  a missing or altered checkpoint stops here
     prepare_output(options.output)
     if not json_lines:
@@ -31,8 +34,11 @@ def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool) -> 
         for name, lines in (("ignored", [", ".join(parsed.ignored)] if parsed.ignored else []), ("warning", parsed.warnings)):
             for line in lines:
                 print(f"{name + ':':16}{line}")
+        for line in offers.lines() if offers else ():
+            print(f"suggestion:     {line}")
     else:
-        print(json.dumps({"understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}), flush=True)
+        told = {"understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
+        print(json.dumps(told | ({"suggestions": [vars(one) for one in offers.found]} if offers else {})), flush=True)
     failed = 0
     for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
         failed += made.error is not None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from medgen.cli.app import Device, Permissive, app, fail
+
+if TYPE_CHECKING:
+    from medgen.text.suggest import Suggestions
 
 
 @app.command()
@@ -17,8 +20,11 @@ def parse(
     llm: Annotated[Optional[str], typer.Option(help="an OpenAI-compatible endpoint to ask too; gets the sentence")] = None,
     model: Annotated[Optional[str], typer.Option(help="the model's name there; a key is read from MEDGEN_LLM_KEY")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds to wait for the model")] = 60,
+    suggest: Annotated[bool, typer.Option("--suggest", help="offer known words for those that were not understood")] = False,
 ) -> None:
     """Read a sentence into a scan specification; tell what was understood and what was ignored.
+
+    --suggest looks for known words of style near to unknown English ones, and changes nothing; pip install medgen[suggest].
 
     Example: medgen parse "Axial T1 of a 70-year-old woman, 12 mm lesion in the left frontal lobe, mild motion."
     """
@@ -31,17 +37,19 @@ def parse(
     from medgen.text.parse import parse as read
 
     spec, changed = None, []
+    offers = suggestions(sentence) if suggest else None
     try:
         parsed = read(sentence)
         if llm is not None and model is not None:
             spec = models.ask(sentence, llm, model, timeout)
             changed = models.check(spec, parsed.spec)
     except (TextError, models.ModelError) as error:
-        raise fail(str(error)) from None
+        raise fail("; ".join([str(error), *(offers.lines() if offers else [])])) from None
     told = (spec or parsed.spec).model_dump(exclude_none=True)
     if json_spec:
-        row = {"spec": told, "understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
-        print(json.dumps(row | ({"model": model, "by_model": changed} if model else {}), ensure_ascii=False))
+        row: dict[str, Any] = {"spec": told, "understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
+        row |= ({"model": model, "by_model": changed} if model else {}) | ({"suggestions": [vars(one) for one in offers.found]} if offers else {})
+        print(json.dumps(row, ensure_ascii=False))
         return
     for name, value in told.items():
         for line in value if name == "lesions" and value else [value]:
@@ -52,6 +60,18 @@ def parse(
         print(f"ignored:        {', '.join(parsed.ignored)}")
     for warning in parsed.warnings:
         print(f"warning:        {warning}")
+    for line in offers.lines() if offers else ():
+        print(f"suggestion:     {line}")
+
+
+def suggestions(sentence: str) -> Suggestions:
+    """Return what is offered for the unknown words of a sentence; stop in one line where the encoder is not installed."""
+    from medgen.text.suggest import SuggestError, suggest
+
+    try:
+        return suggest(sentence)
+    except SuggestError as error:
+        raise fail(str(error)) from None
 
 
 @app.command()

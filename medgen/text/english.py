@@ -115,26 +115,31 @@ scale 20 40: large, sizeable, sizable
 scale 40 80: huge, giant, massive, enormous
 vague -: thickness, grew, grown, growth, increased, decreased, increase, decrease, shrunk, shrank, doubled, tripled, mm, cm, millimetre, millimetres, millimeter, millimeters, centimetre, centimetres, centimeter, centimeters, inch, inches, pea, golf ball, tennis ball, walnut, grape, cherry, plum, fist, coin
 count 1 1: a, an, single, solitary, another, the other, isolated, one more
-count 2 2: a couple, a couple of, a pair, a pair of
-count 2 4: few, a few, a handful of
-count 3 6: several
+count 2 2: a couple, a couple of, couple, couple of, a pair, a pair of, pair of, a duo of
+count 3 3: a trio of, trio of, a triplet of
+count 4 4: a quartet of
+count 2 4: few, a few, a handful of, handful of
+count 3 6: several, a number of
 count 3 10: multiple, multifocal, various
-count 10 30: many, numerous, innumerable, countless, disseminated
+count 10 30: many, numerous, innumerable, countless, disseminated, a lot of, lots of, plenty of, a great many, a good many, a great number of, a large number of
+unclear count: dozens, dozens of, a score of, scores of, hundreds, hundreds of, thousands, thousands of, millions of, threefold, fourfold, fivefold, tenfold, myriad, myriads, quite a few, not a few, no few, very few, extremely few, precious few, fewer, too few, too many, twin, dual, triple, paired, pairs, pairs of, couples of, some number of, any number of
+unclear denial: hardly, scarcely, barely, rarely, seldom, infrequently, if any, if anything, if at all, next to nothing, little to no, little or no, little evidence, little evidence of, little sign of, little in the way of, scant, scant evidence of, slim evidence of, negligible, insignificant, all but, anything but, nothing but, none but, far from, not only, not just, not merely, not simply, not least, not to mention, not many, not much, not a lot, not a lot of, not lots of, not all, not always, not every, not entirely, not completely, not fully, not totally, not wholly, not quite, not altogether, not exactly, not necessarily, not certain, not sure, not so, not too, not very, no doubt, no question, no matter, no wonder, no change, no change in, no change of, no difference in, doubtful, questionable, equivocal, dubious, improbable, implausible, uncertain, unconfirmed, unless, lest, if there is, if there are, nowhere, nobody, no one, fail to, fails to, failed to, failure to, unable to, impossible, unseen, invisible, undetectable, undetected, imperceptible, unnoticeable, inapparent, indiscernible, missing, wanting, deficient, deficient in, bereft of, void of, empty of, barring, in lieu of, sans, minus, nary, lesionless, avoid, avoiding, skip, skipping, forget, delete, deleted, erase, erased, eliminate, eliminated, get rid of, refrain from, ignore, ignoring, ignored, disregard, disregarding, healed, regressed, faded, cleared
+nearly -: nearly, almost, virtually, practically, essentially, basically, effectively, next to, close to, as good as, more or less, largely, mostly, mainly, nigh on, nearly completely, almost completely, almost entirely, quasi
 each -: each, apiece
 both -: both
 all -: all, all of them
 respectively -: respectively, in that order
 radius -: radius, radius of, in radius
 diameter -: largest diameter, maximum diameter, maximal diameter, max diameter, greatest diameter, diameter, diameter of, in diameter, across, wide across
-bound high: up to, at most, less than, under, below, <, ≤, no more than, not more than, no larger than, not larger than, smaller than, no bigger than, maximum of, fewer than, <=, max, not exceeding
+bound high: up to, at most, no greater than, not greater than, no longer than, not over, not above, as many as, less than, under, below, <, ≤, no more than, not more than, no larger than, not larger than, smaller than, no bigger than, maximum of, fewer than, <=, max, not exceeding
 bound largest: largest, the largest, biggest, the biggest, largest one, the largest one, up to a maximum of
-bound low: more than, at least, over, above, >, ≥, larger than, no less than, not less than, greater than, bigger than, no smaller than, minimum of, >=, exceeding
+bound low: no fewer than, not fewer than, as few as, upwards of, in excess of, more than, at least, over, above, >, ≥, larger than, no less than, not less than, greater than, bigger than, no smaller than, minimum of, >=, exceeding
 far before: depth, a depth of, depth of, distance, distance of, separated by, spaced
 deep -: deep
 far -: from, away from, lateral to, medial to, above the, below the, deep to, anterior to, posterior to, apart, off the
 not after: unlikely, disappeared, vanished, gone, removed, resolved, negative, spared, unaffected, uninvolved, absent, ruled out, left out, excluded, omitted
 not of: r/o, rule out, denies, denied, free from, no, without, w/o, no evidence of, free of, negative for, neither, nor, no sign of, no signs of, absence of, lack of, lacks, lacking, never
-not -: deny, clear of, sparing, nothing, no longer, nil, hardly, does not, do not, is not, are not, not, excluding, rather than, instead of, no significant, no obvious, no definite, no marked, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot
+not -: deny, clear of, sparing, nothing, no longer, nil, wasn't, weren't, didn't, hasn't, haven't, hadn't, won't, wouldn't, can't, couldn't, shouldn't, mustn't, ain't, isnt, arent, wasnt, doesnt, dont, didnt, does not, do not, is not, are not, not, excluding, rather than, instead of, no significant, no obvious, no definite, no marked, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot
 except -: except, except for, apart from, other than, save for, with the exception of, aside from
 and -: and, &, plus, as well as, also, together with
 or -: or, either, versus, vs, and/or

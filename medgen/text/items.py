@@ -94,7 +94,7 @@ def _next(reading: Reading, low: str, here: int) -> int:
         if meaning.tag == "join" and any(i.tag == "lesion" for i in _since_break(reading)):
             return add("comma", None, end)
         add(meaning.tag, meaning.value, end)
-        if free := re.compile(r"[\s-]free(?! of)\b").match(low, end):
+        if free := re.compile(r"[\s-]free(?! of)\b|-less\b").match(low, end):
             reading.items[-1].denied = meaning.tag in ("motion", "noise", "artefacts", "lesion")
             if reading.items[-1].denied:
                 return free.end()
@@ -132,6 +132,8 @@ def _check_side(text: str, low: str, here: int, end: int) -> None:
 def _check_quantity(text: str, low: str, here: int, quantity: numbers.Quantity) -> None:
     """Refuse numbers whose sign or unit is not understood: they may be sizes."""
     shown, after = text[here : quantity.end + 3].strip(), low[quantity.end :]
+    if quantity.unit in ("", "piece", "times") and re.match(r"\s?\+(?!\s?(?:\d|a\b))|[\s-]plus (?=lesion|plaque|foc|spot)|[多余来几]", after):
+        raise TextError(f"'{shown}' is no count that is understood; write 'at least' before the number")
     if re.search(r"(?:^|[\s(,])-$", low[:here]):
         raise TextError(f"'-{shown}': a number below zero has no meaning here")
     if (quantity.unit == "age" and re.match(r"\s?[fm]\b", after) and text[quantity.end :].strip()[:1].islower()) or (
@@ -152,7 +154,7 @@ def _unknown(reading: Reading, word: str, here: int, end: int) -> int:
     if word in ("l", "r"):
         raise TextError(f"'{shown}' may be a side; write left or right, or a capital {word.upper()}")
     close = lexicon.near(word)
-    heavy = [w for w in close if lexicon.table().get(w, lexicon.Meaning("", "")).tag in ("not", "side", "except", "from")]
+    heavy = [w for w in close if lexicon.table().get(w, lexicon.Meaning("", "")).tag in ("not", "side", "except", "from", "unclear")]
     if any(w in _SIDES or len(w) >= 6 for w in heavy):
         raise TextError(f"'{shown}' may be {' or '.join(close)}; a word that decides on side or denial is not guessed")
     if len(close) == 1 and (found := lexicon.look_up(close[0], 0)) and found[1] == len(close[0]):

@@ -60,6 +60,8 @@ def _check_denied(group: Group, reading: Reading) -> None:
     """Refuse 'no lesion on the left one on the right': the denial may end before the other one."""
     counted = any(i.tag in ("number", "count") and i.start > group.head.start for i in group.said)
     sides = [i.value for i in group.said if i.tag == "side"]
+    if any(i.tag in ("number", "count") and i.value != Range(low=1, high=1) for i in group.said):
+        raise TextError(f"'{_shown(group, reading)}': is only this count denied, or all? Say how many there are, or 'no lesions'")
     if counted or (len(set(sides)) > 1 and not group.all("and", "or")):
         raise TextError(f"'{_shown(group, reading)}' may be denied as a whole or in part; set a comma where the denial ends")
 
@@ -137,6 +139,9 @@ def _tells(name: Group, pointed: Group) -> bool:
 def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Lesion]:
     """Return the lesions of one group."""
     said, shown = group.said, _shown(group, reading)
+    one = [i for i in said if i.tag in ("number", "count") and i.start < group.head.start and i.value == Range(low=1, high=1)]
+    if one and kind is None and group.head.value.endswith(" many"):
+        raise TextError(f"'{shown}': is it one or many? Write a number, or take out '{one[0].text}'")
     kind, number = kind or group.head.value.split()[0], group.head.value.split()[1]
     spots, sizes = where(said, shown), diameters(said, shown, reading)
     each, respectively = any(i.tag == "each" for i in said), any(i.tag == "respectively" for i in said)
@@ -156,8 +161,8 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
             raise TextError(f"'{shown}': which size is where? Describe each lesion, or say 'respectively'")
         if count is not None and not article and not (each and count.high == 1) and count != Range(low=len(sizes), high=len(sizes)):
             raise TextError(f"'{shown}' has {len(sizes)} sizes for {count} lesions; describe each")
-        one = Range(low=1, high=1) if number != "mass" else None
-        return [_lesion(kind, spot, size, one) for spot, size in pairs]
+        single = Range(low=1, high=1) if number != "mass" else None
+        return [_lesion(kind, spot, size, single) for spot, size in pairs]
     size = sizes[0] if sizes else None
     spots = sides_of_one(spots)
     alone = number == "one" or (count is not None and count.high == 1)
@@ -165,8 +170,8 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
         spot = spots[0] if spots else Spot()
         if count is None and number == "one" and spot.side != "bilateral":
             count = Range(low=1, high=1)
-        if spot.side == "bilateral" and each and count is not None and any(i.tag in ("count", "number") for i in said) and count.high == 1:
-            count = Range(low=2, high=2)
+        if spot.side == "bilateral" and each and count is not None:  # as many on either side
+            count = Range(low=count.low and 2 * count.low, high=count.high and 2 * count.high)
         return [_lesion(kind, spot, size, count, shown)]
     if alone and not each:
         raise TextError(f"'{shown}': one lesion cannot be in {len(spots)} places; describe each")

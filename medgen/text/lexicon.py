@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from medgen.text import chinese, english
+from medgen.text import chinese, english, ordinary
 
 _PLAIN = {ord(a): b for a, b in zip(chinese.TRADITIONAL, chinese.SIMPLIFIED)}
 _PLAIN |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if code != 0xFF0C}  # full-width, but for the comma
@@ -60,18 +60,12 @@ def look_up(text: str, start: int) -> tuple[Meaning, int] | None:
 def near(word: str) -> tuple[str, ...]:
     """Return the words of the table that one slip of the pen makes out of an unknown Latin word.
 
-    A word of less than five letters is compared with the sides only.
+    A word of less than five letters is compared with the sides only; ordinary English words (`ordinary.py`) are no slips.
     """
-    if word in _WORDS:
+    if word in ordinary.WORDS:
         return ()
     known = {w for phrase in table() for w in phrase.split(" ") if len(w) >= 4 and w.isascii() and w.isalpha()}
     return tuple(sorted(w for w in known if (len(word) >= 5 or w in ("left", "right")) and _one_slip(word, w)))
-
-
-#: words that are no misspelling of a side or of a denial
-_WORDS = frozenset(
-    ["might", "light", "night", "sight", "fight", "tight", "bright", "height", "weight", "eight", "lift", "felt", "lent", "fright", "let", "lest", "loft", "eft", "cleft", "deft", "heft", "weft"]
-)
 
 
 def _one_slip(a: str, b: str) -> bool:

@@ -14,6 +14,7 @@ WORDS = {
         ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
     )
 } | {word: 20 + 10 * n for n, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])}
+MANY = {"dozen": 12, "hundred": 100, "thousand": 1000}
 FRACTIONS = {"½": 0.5, "¼": 0.25, "¾": 0.75}
 NUMERALS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 
@@ -92,9 +93,24 @@ def read(text: str, start: int) -> Quantity | None:
 
 def _number(text: str, start: int) -> tuple[float, int, bool] | None:
     """Return value, end and whether it is in words; 'two and a half' before a unit too."""
-    found = _plain_number(text, start)
+    found = _many(text, start) or _plain_number(text, start)
     half = re.compile(r"[\s-]+and[\s-]+a[\s-]+half(?=[\s-]*(?:c|m|inch))").match(text, found[1]) if found else None
     return (found[0] + 0.5, half.end(), True) if found and half else found
+
+
+def _many(text: str, start: int) -> tuple[float, int, bool] | None:
+    """Return 'a dozen', 'half a dozen', 'two hundred and five'."""
+    lead = re.compile(r"(?<![a-z])(?:half(?:[\s-]+an?)?|an?[\s-]+half|an?|(?=dozen|hundred|thousand))(?![a-z]*-?free)").match(text, start)
+    value, here = (0.5 if "half" in lead.group() else 1, lead.end()) if lead else (_plain_number(text, start) or (0, start))[:2]
+    unit = re.compile(r"[\s-]*(dozen|hundred|thousand)(?![a-z])").match(text, here) if value else None
+    if unit is None:
+        return None
+    value, here = value * MANY[unit[1]], unit.end()
+    more = re.compile(r"(?:[\s-]+and)?[\s-]+").match(text, here) if unit[1] != "dozen" else None
+    rest = _WORD.match(text, more.end()) if more else None
+    if rest and (ones := _plain_number(text, rest.start())):
+        value, here = value + ones[0], ones[1]
+    return float(value), here, True
 
 
 def _plain_number(text: str, start: int) -> tuple[float, int, bool] | None:

@@ -8,6 +8,7 @@ from medgen.text.items import Item, Reading, TextError
 from medgen.text.lexicon import plain
 from medgen.text.numbers import Quantity
 from medgen.text.spec import Range
+from medgen.text.unclear import count_of_lesions, no_count, no_near_denials
 
 _BREAKS = ("stop", "comma", "paren", "and", "or", "with", "but", "except")
 _VIEW = re.compile(
@@ -15,14 +16,18 @@ _VIEW = re.compile(
     r"|\b(?:image|picture|screen|viewer|observer|reader)(?:'s)?[ -](?:left|right)\b|(?<![12r像])(?:图像|图片|画面|屏幕|照片|影像)[上中的里]*[左右]"
 )
 
+#: bounds that leave out the number itself
+_BEYOND = re.compile(r"(?:more|less|fewer|larger|greater|bigger|smaller) than|under|below|over|above|exceeding|in excess of|[<>]|[大小多少低高]于|超过|不到|不足|不及|逾")
+
 
 def settle(reading: Reading) -> None:
     """Put items together in place: quantities become `age`, `field`, `size`, `number`, `times` or `percent` with a `Range`."""
     if found := _VIEW.search(plain(reading.text)):
         shown = reading.text[found.start() : found.end()]
         raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
+    count_of_lesions(reading)
     reading.items = [item for item in reading.items if item.tag != "fill"]
-    for pass_ in (_about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
+    for pass_ in (no_near_denials, _about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
         pass_(reading)
 
 
@@ -115,6 +120,8 @@ def _ages(reading: Reading) -> None:
             years = not value.unit or value.unit == "other" and re.search(r"years?$|yrs?$|年$", plain(item.text)) is not None
             told = years and (before[-1:] == ["sex"] or before[-2:] == ["sex", "comma"])
             told = told or (years and bool(value.unit) and before[-1:] in ([], ["comma"]))
+            if value.unit == "decade" and re.search("odd|something", item.text.lower()) and after in ("lesion", "wmh", "scale", "side", "place"):
+                raise no_count(item.text)
             if value.unit in ("age", "decade") or bare or (told and after in ("comma", "stop", "with")):
                 high = value.values[-1] + (9 if value.unit == "decade" else 0)
                 out.append(Item("age", Range(low=value.values[0], high=high), *_place(item)))
@@ -210,7 +217,9 @@ def _opened(reading: Reading, first: Item, last: Item, way: str) -> Item:
     target = first if first.tag != "bound" else last
     if target.value.low != target.value.high:
         raise TextError(f"'{reading.text[first.start : last.end]}' bounds a range; say one of them")
-    value = Range(high=target.value.high) if way in ("high", "largest") else Range(low=target.value.low)
+    word = plain((last if target is first else first).text)
+    step = 1 if target.tag in ("number", "count") and _BEYOND.fullmatch(word) else 0  # 'more than 3' are at least 4
+    value = Range(high=target.value.high - step) if way in ("high", "largest") else Range(low=target.value.low + step)
     return reading.cover(first, last, target.tag, value)
 
 
