@@ -31,7 +31,7 @@ class Enhancer(nn.Module):
     """Sharpen a scan that was brought to its target grid: ``mean(x) + strength * detail(x)``, one deterministic tensor.
 
     The first channel of x (B, 1 + conditions, X, Y, Z) is the image, the others tell how it was acquired
-    (`medgen.transforms.slices`). The mean is trained for fidelity, the detail by a discriminator with the mean held, so
+    (`medgen.transforms.slices`) or what is wanted (`medgen.networks.translator`). The mean is trained for fidelity, the detail by a discriminator with the mean held, so
     strength 0 is the most faithful image and 1 the sharpest. Fully convolutional, without biases and norms over windows;
     sides must be multiples of ``network.stride``.
 

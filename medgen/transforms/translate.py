@@ -48,8 +48,8 @@ class RandTranslated(Randomizable, MapTransform):
     """Make a training pair of a subject's contrasts (3, X, Y, Z), in the order of `CONTRASTS`, -1 where one is missing.
 
     "label" is one of them, "image" what is told of another; with `others` given "real" is another subject's scan of the wanted
-    contrast, and "label" the scan itself: for training without pairs. The scan's brightness is off by up to `jitter`, and it
-    has noise of up to `noise` in half of the cases.
+    contrast, and "label" the scan itself: for training without pairs. The scan's brightness is off by up to `jitter`, its
+    contrast by a power of up to 1 + `bend` or its inverse (white matter stays), and it has noise of up to `noise` in half of the cases.
 
     Args:
         keys: of the contrasts.
@@ -60,11 +60,11 @@ class RandTranslated(Randomizable, MapTransform):
     """
 
     def __init__(
-        self, keys: KeysCollection, curves: Curves, spacing: str = "spacing", others: str | None = None, jitter: float = 0.05, noise: float = 0.03,
-        allow_missing_keys: bool = False,
+        self, keys: KeysCollection, curves: Curves, spacing: str = "spacing", others: str | None = None, jitter: float = 0.05, bend: float = 0.05,
+        noise: float = 0.03, allow_missing_keys: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(keys, allow_missing_keys)
-        self.curves, self.spacing, self.others, self.jitter, self.noise = curves, spacing, others, jitter, noise
+        self.curves, self.spacing, self.others, self.jitter, self.bend, self.noise = curves, spacing, others, jitter, bend, noise
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         scans = np.asarray(data[self.keys[0]], np.float32)
@@ -78,7 +78,8 @@ class RandTranslated(Randomizable, MapTransform):
             source, target = pairs[self.R.randint(len(pairs))]
         image = scans[CONTRASTS.index(source)].clip(0)
         if "direction" not in data:
-            image = image * self.R.uniform(1 - self.jitter, 1 + self.jitter)
+            power = (1 + self.bend) ** self.R.uniform(-1, 1)
+            image = LEVEL * (image / LEVEL) ** power * self.R.uniform(1 - self.jitter, 1 + self.jitter)
             if self.R.uniform() < 0.5:
                 sigma = self.R.uniform(0, self.noise) * LEVEL
                 noisy = np.hypot(image + sigma * self.R.standard_normal(image.shape), sigma * self.R.standard_normal(image.shape))
@@ -91,5 +92,5 @@ class RandTranslated(Randomizable, MapTransform):
 
 
 def _there(scans: np.ndarray) -> list[str]:
-    """Return the contrasts that a subject has."""
-    return [name for name, scan in zip(CONTRASTS, scans) if scan.max() > 0]
+    """Return the contrasts that a subject has: those that are -1 nowhere, all air included."""
+    return [name for name, scan in zip(CONTRASTS, scans) if scan.min() > -0.5]

@@ -1,12 +1,13 @@
 """Prepare what brain_mri_translation_gan is trained with, and put its curves into its configs:
 
-    python -m tests.benchmarks.translation_pairs --data TRAIN -o PAIRS bundles/brain_mri_translation_gan
+    python -m tests.benchmarks.translation_pairs bundles/brain_mri_translation_gan --data TRAIN -o PAIRS \\
+        --styles bundles/brain_mri_synthesis_spade/configs/inference.json
 
 writes NAME_real.nii.gz, NAME_drawn.nii.gz and NAME_alone.nii.gz: (X, Y, Z, 3), T1, T2 and FLAIR with white matter at 0.5, -1 where a
 contrast is missing. Real: the co-registered contrasts of a patient at 1 and 2 mm, thick-slice scans laid on each other (rigid,
-mutual information). Alone: T1 heads. Drawn: T1 heads whose T2 and FLAIR are made class by class from their label maps and the
-T1's own texture, with lesions; brightness is that of tests.benchmarks.brain_styles. The curves are means of one contrast at the
-brightness of another.
+mutual information) and brought to 1.5 mm, as they are and without what lies around the brain ("bare"). Alone: T1 heads. Drawn: T1
+heads, every second one bare, whose T2 and FLAIR are made class by class from their label maps and the T1's own texture, with
+lesions; brightness is that of tests.benchmarks.brain_styles. The curves are means of one contrast at the brightness of another.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 from numpy.random import RandomState
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter, zoom
 
 from medgen.anatomy.classes import classes_of
 from medgen.anatomy.head import with_head
@@ -31,6 +32,7 @@ from tests.benchmarks.brain_pairs import NAMED, at_2mm, canonical
 from tests.benchmarks.corrupt import lesions
 
 KNOTS = 33
+STEP = 1.5  #: mm, of thick-slice scans once they are pairs
 #: How much of the T1's texture a class of a drawn contrast has: in fluid, in other tissue of the brain, around it.
 TEXTURE = {"T2": (-3.0, -1.2, 0.8), "FLAIR": (1.0, -0.4, 0.6)}
 
@@ -53,6 +55,15 @@ def registered(moving: Path, fixed: Path) -> np.ndarray:
     method.SetInitialTransform(start, inPlace=True)
     method.Execute(a, b)
     return np.asarray(sitk.GetArrayFromImage(sitk.Resample(b, a, start, sitk.sitkBSpline)).T)
+
+
+def evened(image: np.ndarray, affine: np.ndarray, order: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image and affine of cubic voxels of `STEP` mm: smoothed where its own are finer, lines drawn where coarser."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if order:
+        image = gaussian_filter(image, [max(STEP / s - 1, 0) / 2 for s in spacing])
+    out = zoom(image, spacing / STEP, order=order)
+    return out, affine @ np.diag([*((a - 1) / (b - 1) for a, b in zip(image.shape, out.shape)), 1.0])
 
 
 def levelled(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -137,9 +148,14 @@ def main() -> None:
             found[NAMED[next(part for part in path.name.split("_") if part in NAMED)]] = np.asarray(nib.as_closest_canonical(image).dataobj)
         affine = canonical(flair).affine
         classes = segmenters["brain-any"].classes(found["FLAIR"], affine)
-        save(options.output, f"{flair.name.partition('_FLAIR_')[0]}_real", {name: levelled(image, classes) for name, image in found.items()}, affine)
+        scans = {name: evened(levelled(image, classes), affine)[0] for name, image in found.items()}
+        brain, affine = evened(((classes > 0) & (classes < 10)).astype(np.uint8), affine, 0)
+        brain = binary_fill_holes(binary_closing(brain > 0, iterations=2))
+        name = flair.name.partition("_FLAIR_")[0]
+        save(options.output, f"{name}_real", scans, affine)
+        save(options.output, f"{name}_bare_real", {key: image * brain for key, image in scans.items()}, affine)
     styles, rng = json.loads(options.styles.read_text())["styles"], RandomState(0)
-    for path in sorted((options.data / "brain_t1").glob("*_T1.nii.gz")):
+    for number, path in enumerate(sorted((options.data / "brain_t1").glob("*_T1.nii.gz"))):
         labels = path.with_name(path.name.replace("_T1", "_DLMUSE"))
         if labels.exists():
             scan = canonical(path)
@@ -147,7 +163,10 @@ def main() -> None:
             classes = with_head(classes_of(np.asarray(canonical(labels).dataobj)), image, scan.header.get_zooms())
             image = levelled(image, classes)
             save(options.output, f"{path.name[:6]}_alone", {"T1": image}, scan.affine)
-            save(options.output, f"{path.name[:6]}_drawn", drawn(image, classes, styles, rng), scan.affine)
+            made = drawn(image, classes, styles, rng)
+            if number % 2:
+                made = {name: one * (classes < 10) for name, one in made.items()}
+            save(options.output, f"{path.name[:6]}_drawn", made, scan.affine)
     found_curves = curves(options.output)
     for config in sorted((options.bundle / "configs").glob("*.json")):
         content = json.loads(config.read_text())

@@ -52,7 +52,7 @@ def contrasts(*there: str) -> np.ndarray:
 
 
 def test_a_pair_is_two_contrasts_of_one_head() -> None:
-    make = RandTranslated("scans", CURVES, jitter=0.0, noise=0.0)
+    make = RandTranslated("scans", CURVES, jitter=0.0, bend=0.0, noise=0.0)
     make.set_random_state(0)
     seen = set()
     for _ in range(30):
@@ -70,8 +70,25 @@ def test_a_direction_that_is_named_is_taken_without_noise() -> None:
     assert torch.allclose(pair["label"][0], torch.from_numpy(contrasts(*CONTRASTS)[0]))
 
 
+def test_a_bend_keeps_air_and_white_matter_and_moves_what_lies_between() -> None:
+    make = RandTranslated("scans", CURVES, jitter=0.0, bend=0.5, noise=0.0)
+    make.set_random_state(0)
+    scans = np.zeros((3, 8, 8, 8), np.float32)
+    scans[:, 2:], scans[:, 4:], scans[:, 6:] = 0.25, 0.5, 0.8
+    seen = np.asarray([make({"scans": scans, "spacing": (2.0, 2.0, 2.0)})["image"][1, [0, 2, 4, 6], 0, 0].numpy() for _ in range(20)])
+    assert np.allclose(seen[:, 0], 0) and np.allclose(seen[:, 2], 0.5) and 0.02 < seen[:, 1].std() < 0.1 and seen[:, 3].std() > 0.02
+    assert np.all((seen[:, 1] > 0.25) == (seen[:, 3] < 0.8))
+
+
+def test_a_crop_of_air_counts_where_the_contrast_was_acquired() -> None:
+    scans = contrasts("T1")
+    scans[1] = 0
+    out = RandTranslated("scans", CURVES)({"scans": scans, "spacing": (2.0, 2.0, 2.0)})
+    assert out["image"].shape[0] == CHANNELS
+
+
 def test_without_pairs_the_real_scan_is_somebody_elses() -> None:
-    make = RandTranslated("scans", CURVES, others="others", jitter=0.0, noise=0.0)
+    make = RandTranslated("scans", CURVES, others="others", jitter=0.0, bend=0.0, noise=0.0)
     out = make({"scans": contrasts("T1"), "others": contrasts("T2") * 0.5, "spacing": (2.0, 2.0, 2.0)})
     assert (out["source"], out["target"]) == ("T1", "T2")
     assert torch.allclose(out["label"][0], torch.from_numpy(contrasts("T1")[0])) and torch.equal(out["label"], out["image"][1:2])
