@@ -13,7 +13,7 @@ demo: .venv/ready
 	$(BIN)/medgen demo -o medgen_demo
 
 test: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations=25
 
 tools:
 	@if ! command -v apt-get >/dev/null; then echo "no apt-get here: dicom3tools, chromium, orthanc and Mesa are not installed"; \
