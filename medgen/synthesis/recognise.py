@@ -53,9 +53,8 @@ class TellContrastsd(MapTransform):
                 found = contrast_of(image, classes).contrast
                 source = "T1" if found == "T1c" else found
             if source == self.contrast:
-                raise ValueError(
-                    f"the scan is {source} already; choose another contrast of: {', '.join(CONTRASTS)}, or name the scan's own by source="
-                )
+                others = " or ".join(name for name in CONTRASTS if name != source)
+                raise ValueError(f"the scan is {source} already; choose another contrast, {others}, or name the scan's own by source=")
             spacing = np.linalg.norm(affine[:3, :3], axis=0)
             told = tell(torch.from_numpy(image * (LEVEL / level))[None], spacing.tolist(), source, self.contrast, self.curves)
             out[key] = MetaTensor(told, meta=scan.meta, applied_operations=scan.applied_operations)

@@ -54,7 +54,7 @@ def test_contrast_and_brightness_are_found(source: str) -> None:
 
 
 def test_a_scan_that_has_the_contrast_already_is_refused_unless_its_own_is_named() -> None:
-    with pytest.raises(ValueError, match="the scan is T2 already; choose another contrast of: T1, T2, FLAIR"):
+    with pytest.raises(ValueError, match="the scan is T2 already; choose another contrast, T1 or FLAIR"):
         TellContrastsd("image", CURVES, contrast="T2")({"image": scan("T2")})
     named = TellContrastsd("image", CURVES, contrast="T2", source="FLAIR")({"image": scan("T2")})
     assert named["report"]["translated"]["from"] == "FLAIR"
