@@ -122,6 +122,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     bundle, segmenter, rows = open_bundle(options.bundle, "cpu"), Segmenter("brain-any"), []
+    if options.again and not options.output:
+        parser.error("--again needs the file of the first run: -o FILE")
     if options.again:
         rows = [row for row in json.loads(options.output.read_text())["rows"] if row["seed"] not in options.again]
     for seed in options.again or range(options.count):

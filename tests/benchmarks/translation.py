@@ -56,7 +56,7 @@ def tissues(image: np.ndarray, affine: np.ndarray, contrast: str) -> np.ndarray:
 
 def subjects(data: Path) -> dict[str, dict[str, Any]]:
     """Return scans by contrast, classes of the T1, brain and lesion masks of each subject that has all three contrasts on one grid."""
-    segmenter, found = Segmenter("brain-t1"), {}
+    found = {}
     for path in sorted((data / "brain_multicontrast").glob("*_T1*.nii.gz")):
         if "T1POST" in path.name:
             continue
@@ -65,7 +65,7 @@ def subjects(data: Path) -> dict[str, dict[str, Any]]:
         affine = scans["T1"].image.affine.numpy()
         if len({array.shape for array in arrays.values()}) > 1:
             continue
-        classes = segmenter.classes(arrays["T1"], affine)
+        classes = tissues(arrays["T1"], affine, "T1")
         brain = brain_of(arrays)
         lesion = path.with_name(path.name.replace("_T1", "_lesion"))
         inside = np.argwhere(brain)
