@@ -40,7 +40,8 @@ def associated(
 ) -> Iterator[Any]:
     """Open an association and release it; a `PacsError` where the PACS is not there or refuses."""
     try:
-        from pynetdicom import AE
+        from pynetdicom import AE, evt
+        from pynetdicom.pdu import A_ASSOCIATE_RJ
         from pynetdicom.pdu_primitives import UserIdentityNegotiation
     except ImportError:
         raise PacsError(f"talking to a PACS needs pynetdicom; {EXTRA}") from None
@@ -59,15 +60,15 @@ def associated(
             if password:
                 who.secondary_field = password.encode()
             negotiation.append(who)
-        association = ae.associate(
-            pacs.host, pacs.port, ae_title=pacs.called, ext_neg=negotiation, evt_handlers=list(handlers)
-        )
+        answers: list[Any] = []  # a PACS that refuses and hangs up at once looks to pynetdicom 3.0.4 like one that is not there
+        listened: list[Any] = [*handlers, (evt.EVT_PDU_RECV, lambda event: answers.append(event.pdu))]
+        association = ae.associate(pacs.host, pacs.port, ae_title=pacs.called, ext_neg=negotiation, evt_handlers=listened)
     except OSError as error:
         raise PacsError(f"{pacs} cannot be reached ({error.strerror}); check host, port and firewall") from None
     except (ValueError, TypeError):
         raise PacsError(f"{pacs}: not an address, or an AE title of more than 16 characters; check the options") from None
     if not association.is_established:
-        if association.is_rejected:
+        if any(isinstance(answer, A_ASSOCIATE_RJ) for answer in answers):
             raise PacsError(f"{pacs} refused the association; check the AE titles, its list of known AEs, and the user")
         if association.acceptor.primitive is None:
             raise PacsError(f"{pacs} cannot be reached; check host, port and firewall")

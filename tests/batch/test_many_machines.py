@@ -28,9 +28,16 @@ from tests.batch.machines import GPU, Killer, Machine, cluster
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpecCluster]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpecCluster]:
     with cluster(tmp_path_factory.mktemp("scratch"), {"plain": {}, "gpu": GPU}) as made:
         yield made
+
+
+@pytest.fixture
+def machines(started: SpecCluster) -> SpecCluster:
+    with Client(started, set_as_default=False) as client:
+        client.wait_for_workers(len(started.workers), timeout=60)  # those that an earlier test killed start again
+    return started
 
 
 @pytest.fixture(scope="module")

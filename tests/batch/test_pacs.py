@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from medgen import cli
 from medgen.batch import pacs as pacs_module
-from medgen.batch.association import Pacs, PacsError
+from medgen.batch.association import Pacs, PacsError, associated
 from medgen.batch.pacs import echo, fetch, send
 from medgen.scans import ScanError, read
 from medgen.scans.dicom_derived import Maker
@@ -262,6 +262,18 @@ def test_user_and_password_come_from_the_environment(
     assert "wrong" not in str(refused.value) and "anna" not in str(refused.value)
     monkeypatch.setenv("MEDGEN_PACS_PASSWORD", "pass word")
     assert send(ours, phantom) == 5
+
+
+def test_a_refusal_that_hangs_up_before_it_is_looked_at_is_a_refusal(server: Callable[..., Pacs]) -> None:
+    ours = server([(pynetdicom.evt.EVT_USER_ID, lambda event: (False, None))])
+    late = (pynetdicom.evt.EVT_REQUESTED, lambda event: time.sleep(0.5))  # by then the PACS has answered and hung up
+    identity = pynetdicom.pdu_primitives.UserIdentityNegotiation()
+    identity.user_identity_type, identity.primary_field = 1, b"anna"
+    with (
+        pytest.raises(PacsError, match="refused the association"),
+        associated(ours, [(pacs_module.VERIFICATION, pacs_module.SYNTAXES)], [identity], [late]),
+    ):
+        pass
 
 
 def test_a_refused_image_stops_the_sending(server: Callable[..., Pacs], phantom: Path) -> None:
