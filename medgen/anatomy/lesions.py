@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter, label
+from scipy.ndimage import binary_opening, distance_transform_edt, gaussian_filter, label
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
@@ -163,6 +163,9 @@ class _Blob:
         whole[self.at] = True
         numbers, _ = label(whole & self.free)
         mask = numbers == numbers[self.at]
+        blunt, _ = label(binary_opening(mask))  # a tip of one voxel would count for the diameter, and no image shows it
+        if blunt[self.at]:
+            mask = blunt == blunt[self.at]
         return mask, float(np.count_nonzero(mask) / np.count_nonzero(whole))
 
     def of(self, diameter: float) -> tuple[np.ndarray | None, float]:

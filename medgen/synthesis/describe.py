@@ -14,7 +14,7 @@ from medgen.synthesis.acquisition import Acquisition, acquisition
 from medgen.synthesis.contrast import Brightness, contrast_of
 from medgen.synthesis.halves import with_sides, without_lesions
 from medgen.synthesis.lesions import Measured, measure_lesions, said
-from medgen.synthesis.ventricles import BRAIN, Ventricles, ventricles
+from medgen.synthesis.ventricles import BRAIN, Ventricles, outlined, ventricles
 from medgen.synthesis.wording import sentence
 from medgen.text.spec import ScanSpec
 
@@ -67,8 +67,8 @@ def describe(
         affine: of the grid, RAS+ mm.
         labels: same shape: FreeSurfer, DLMUSE, or the classes of `medgen.anatomy.classes`, which have no sides (the plane of
             symmetry tells them).
-        segmented: the labels are a network's: lesions under `LEAST_MM` do not count, their outlines are taken from the
-            image, their kind is left open, and where none is found nothing is said of lesions.
+        segmented: the labels are a network's classes: the outlines of ventricles and lesions are taken from the image; lesions
+            under `LEAST_MM` do not count, their kind is left open, and where none is found nothing is said of lesions.
         outlines: take lesions' outlines from the image also where the labels are given: these then say only where to look,
             and how large a lesion is comes from the image.
 
@@ -83,6 +83,8 @@ def describe(
     box = tuple(slice(max(s.start - 2, 0), s.stop + 2) for s in find_objects(np.isin(classes, BRAIN).astype(int))[0])
     image, labels, classes = image[box], labels[box], classes[box]
     affine = affine @ np.block([[np.eye(3), np.array([[s.start] for s in box])], [np.zeros(3), 1]])
+    if segmented:
+        classes = outlined(image, classes, affine)
     if scheme in PAIRS:
         sided = without_lesions(labels, classes, affine)
     else:

@@ -25,7 +25,7 @@ from medgen.anatomy.classes import NAMES
 from medgen.transforms.style import CONTRASTS, LEVEL, WHITE
 
 #: Shares of the white matter: lesion, infarct, tumour, oedema.
-LESIONS = {"T1": (0.75, 0.5, 0.7, 0.8), "T1c": (0.75, 0.5, 1.7, 0.8), "T2": (1.9, 2.1, 2.0, 1.9), "FLAIR": (1.6, 1.5, 1.5, 1.6)}
+LESIONS = {"T1": (0.75, 0.5, 0.58, 0.8), "T1c": (0.75, 0.5, 1.7, 0.8), "T2": (1.9, 2.1, 2.0, 1.9), "FLAIR": (1.6, 1.5, 1.5, 1.6)}
 SINUS = {"T1": 0.5, "T1c": 2.4, "T2": 0.35, "FLAIR": 0.45}  #: flowing blood is dark, but after an agent
 #: Percentile that stands for a class, where neighbours spoil its mean: of ventricles, of what lies a voxel or more within them.
 PURE = {("T2", 3): 50, ("FLAIR", 3): 25, ("FLAIR", 1): 75}

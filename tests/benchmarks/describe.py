@@ -3,7 +3,7 @@
     python -m tests.benchmarks.describe sides DATA       # class maps of DLMUSE heads, sides taken off and the heads turned
     python -m tests.benchmarks.describe contrast DATA    # every scan whose file name tells its contrast
     python -m tests.benchmarks.describe normal DATA      # the constants of medgen/synthesis/ventricles.py
-    python -m tests.benchmarks.describe ventricles DATA  # the segmenter against DLMUSE, and lesions that are none
+    python -m tests.benchmarks.describe ventricles DATA  # the segmenter with and without `outlined` against DLMUSE, and lesions that are none
 
 DATA holds brain_t1 and brain_multicontrast (and mr_other), such as train or dev.
 """
@@ -23,7 +23,7 @@ from medgen.anatomy.sides import PAIRS, midplane
 from medgen.evaluation.segmenter import Segmenter
 from medgen.synthesis.contrast import contrast_of
 from medgen.synthesis.halves import symmetry_plane, with_sides
-from medgen.synthesis.ventricles import ventricles
+from medgen.synthesis.ventricles import outlined, ventricles
 from tests.benchmarks.corrupt import turn
 
 CONTRASTS = {"T1POST": "T1c", "T1W": "T1", "T1w": "T1", "T2W": "T2", "T2w": "T2", "T1": "T1", "T2": "T2", "FLAIR": "FLAIR"}
@@ -94,13 +94,19 @@ def normal(data: Path) -> None:
 
 
 def against_dlmuse(data: Path) -> None:
-    segmenter, pairs = Segmenter("brain-any"), []
+    segmenter, found = Segmenter("brain-any"), []
     for path, labels, affine in heads(data):
-        classes = segmenter.classes(np.asarray(nib.load(path).dataobj, np.float32), affine)
-        pairs.append((ventricles(labels, affine, "dlmuse").ml, ventricles(with_sides(classes, affine), affine, "freesurfer").ml))
-        lesions = int(np.isin(classes, (13, 14, 15, 16)).sum())
-        print(f"{path.name[:6]} lateral ventricles {pairs[-1][0]:.1f} ml by DLMUSE, {pairs[-1][1]:.1f} by the segmenter; {lesions} voxels of lesions", flush=True)
-    print(f"r = {np.corrcoef(np.transpose(pairs))[0, 1]:.3f}")
+        image = np.asarray(nib.load(path).dataobj, np.float32)
+        seen, truth = segmenter.classes(image, affine), classes_of(labels, "dlmuse") == 3
+        row = [ventricles(labels, affine, "dlmuse").ml]
+        for classes in (seen, outlined(image, seen, affine)):
+            own = classes == 3
+            row += [ventricles(with_sides(classes, affine), affine, "freesurfer").ml, 2 * (own & truth).sum() / (own.sum() + truth.sum())]
+        found.append(row)
+        print(f"{path.name[:6]} lateral ventricles {row[0]:.1f} ml by DLMUSE, {row[1]:.1f} by the segmenter (Dice of all ventricles {row[2]:.2f}), "
+              f"{row[3]:.1f} with their outline from the image ({row[4]:.2f}); {int(np.isin(seen, (13, 14, 15, 16)).sum())} voxels of lesions", flush=True)  # fmt: skip
+    mean, r = np.mean(found, axis=0), np.corrcoef(np.transpose(found))
+    print(f"segmenter: r = {r[0, 1]:.3f}, Dice {mean[2]:.2f}; with the outline from the image: r = {r[0, 3]:.3f}, Dice {mean[4]:.2f}")
 
 
 if __name__ == "__main__":

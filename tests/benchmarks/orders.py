@@ -4,8 +4,9 @@
 
 Each order names a contrast, a plane, ventricles of 0.6, 1.5, 2 or 3 times the usual volume, and one lesion of 8 to 25 mm in a lobe of one side;
 every second is in Chinese. It is made as `medgen run --text` makes it. The contrast (medgen.synthesis.contrast) and the ventricles
-are told from the image and its segmentation by brain-any. The lesion is what sets the image apart from that of the same order
-and seed without a lesion (the part with most difference, by more than half of what it does within 6 mm, both without noise); its side is told by the
+(medgen.synthesis.ventricles.outlined, as `medgen describe` measures them) are told from the image and its segmentation by brain-any. The
+lesion is what sets the image apart from that of the same order and seed without a lesion, both without noise: where the image has gone more
+than half of the way from that one to the lesion's brightness, around the part with most difference; its side is told by the
 midplane of the anatomy's frame (x = 0). Tumours are ordered without oedema, from which no reader could tell them in T2 or FLAIR.
 Also told is how exactly the anatomy was built, before it was painted.
 """
@@ -27,12 +28,14 @@ from medgen.bundles import open_bundle
 from medgen.evaluation.segmenter import Segmenter
 from medgen.evaluation.statistics import summarise
 from medgen.synthesis.contrast import contrast_of
+from medgen.synthesis.ventricles import outlined
 from medgen.synthesis.wording import sentence
 from medgen.text.spec import Lesion, Range, ScanSpec, Ventricles
 from tests.benchmarks.numbers import write
 
 CONTRASTS = ("T1", "T2", "FLAIR", "T1c")
 LOBES = ("frontal", "parietal", "temporal", "occipital")
+SEEN = 20  #: difference that counts, of white matter's 500
 
 
 def drawn(seed: int) -> ScanSpec:
@@ -52,13 +55,18 @@ def drawn(seed: int) -> ScanSpec:
 
 def lesion_in(image: np.ndarray, without: np.ndarray, affine: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the longest diameter in mm, and the centre, of what sets an image apart from the one without its lesion."""
-    difference = gaussian_filter(np.abs(image - without), 0.5)
-    parts, _ = label((difference > 20) & (difference > 0.5 * maximum_filter(difference, 7)))
+    image, without = gaussian_filter(image, 0.5), gaussian_filter(without, 0.5)
+    difference = np.abs(image - without)
+    parts, _ = label((difference > SEEN) & (difference > 0.5 * maximum_filter(difference, 7)))
     totals = np.bincount(parts.ravel(), difference.ravel())
     totals[0] = 0
     if len(totals) < 2:
         return float("nan"), np.full(3, np.nan)
-    mask = parts == totals.argmax()  # the part with most difference: a faint change elsewhere may be larger
+    core = parts == totals.argmax()  # the part with most difference: a faint change elsewhere may be larger
+    contrast = np.median(image[core]) - without  # smaller in cortex than in white matter, so that half of it is another difference there
+    share = (image - without) * contrast > 0.5 * contrast**2
+    parts, _ = label(core | (share & (np.abs(contrast) > SEEN) & (difference > SEEN)))
+    mask = parts == parts[core][0]
     return longest(mask, affine), affine[:3, :3] @ np.argwhere(mask).mean(0) + affine[:3, 3]
 
 
@@ -71,7 +79,7 @@ def measure(bundle: Any, segmenter: Segmenter, seed: int) -> dict[str, Any]:
     affine, image = np.asarray(scan.image.affine, np.float64), made.images[""]
     classes = segmenter.classes(image, affine)
     seen = contrast_of(image, classes)
-    ventricles = float((classes == 3).sum() * np.prod(scan.spacing) / 1000)
+    ventricles = float((outlined(image, classes, affine) == 3).sum() * np.prod(scan.spacing) / 1000)
     quiet = [paint(bundle, one.model_copy(update={"noise": "none"}).model_dump(exclude_none=True), seed)[1].images[""]
              for one in (spec, spec.model_copy(update={"lesions": []}))]  # fmt: skip
     diameter, centre = lesion_in(quiet[0], quiet[1], affine)

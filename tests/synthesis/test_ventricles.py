@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from medgen.anatomy.ventricles import scale_ventricles
-from medgen.synthesis.ventricles import NORMAL, WORDS, Ventricles, nearest, ventricles
+from medgen.synthesis.ventricles import NORMAL, WORDS, Ventricles, nearest, outlined, ventricles
 from medgen.text.spec import Ventricles as Said
 from tests.anatomy.phantom import head
 
@@ -46,3 +47,40 @@ def test_volumes_of_a_map_before_and_after_it_was_scaled() -> None:
     assert after.right_ml / before.right_ml == pytest.approx(1, rel=0.05)
     with pytest.raises(ValueError, match="no brain"):
         ventricles(labels * 0, affine, "freesurfer")
+
+
+def cavity(radius: float, wrong: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a ball of fluid in white matter, voxels of 2 mm, and a map that draws it too wide or too narrow by `wrong` mm."""
+    grid = 2.0 * np.stack(np.meshgrid(*(np.arange(40) - 20,) * 3, indexing="ij"))
+    away = np.sqrt((grid**2).sum(0))
+    return away <= radius, np.where(away <= radius + wrong, 3, 2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("fluid", [200.0, 2000.0])
+@pytest.mark.parametrize("wrong", [-4.0, 0.0, 4.0])
+def test_an_outline_goes_where_the_image_is_halfway(fluid: float, wrong: float) -> None:
+    truth, classes = cavity(12.0, wrong)
+    image = np.where(truth, fluid, 500.0) + np.random.RandomState(0).standard_normal(truth.shape) * 40
+    found = outlined(image, classes, np.diag([2.0, 2.0, 2.0, 1.0]))
+    assert found.dtype == classes.dtype and set(np.unique(found)) == {2, 3}
+    assert ((found == 3) != truth).sum() < 0.01 * truth.sum()
+
+
+def test_an_outline_moves_by_five_millimetres_at_most_and_into_what_surrounds_it_alone() -> None:
+    classes = np.full((40, 40, 40), 2, np.uint8)
+    classes[10:20, 10:30, 10:30] = 3
+    image = np.where(classes == 3, 200.0, 500.0)
+    image[20:26, 10:30, 10:30] = 200.0  # 12 mm more of it that the map has missed
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    assert np.argwhere(outlined(image, classes, affine) == 3).max(0).tolist() == [21, 29, 29]
+    classes[20:26, 20:30] = 7  # cerebellum
+    found = outlined(image, classes, affine)
+    assert (found[20:22, 10:20, 10:30] == 3).all() and (found[20:26, 20:30] == 7).all()
+
+
+def test_what_has_no_ventricles_or_no_contrast_stays_as_it_is() -> None:
+    truth, classes = cavity(12.0, 4.0)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    assert outlined(np.full(truth.shape, 500.0), classes, affine) is classes
+    assert outlined(truth * 1.0, np.where(classes == 3, 2, classes), affine).max() == 2
+    assert outlined(truth * 1.0, np.where(classes == 2, 0, classes), affine).max() == 3  # nothing around it to compare with
