@@ -78,7 +78,8 @@ def contrasts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         nib.save(head, folder / f"heads/{name}.nii.gz")
         white = made.images[""][30:70, 35:75, 50:90] / 1000
         three = np.stack([white, 0.9 - white, 0.6 - 0.2 * white], -1).clip(0)
-        nib.save(nib.Nifti1Image(three.astype(np.float32), np.diag([2.0, 2.0, 2.0, 1.0])), folder / f"pairs/{name}_head_real.nii.gz")
+        for kind in ("real", "drawn"):
+            nib.save(nib.Nifti1Image(three.astype(np.float32), np.diag([2.0, 2.0, 2.0, 1.0])), folder / f"pairs/{name}_head_{kind}.nii.gz")
     return folder
 
 
@@ -212,6 +213,16 @@ def test_training_runs_from_elsewhere_and_resumes(name: str, data: dict[str, Pat
     resumed = torch.load(tmp_path / "out/models/model.pt", weights_only=True)
     assert weights.keys() == resumed.keys()
     assert any(not torch.equal(weights[key], resumed[key]) for key in weights)
+
+
+@pytest.mark.parametrize(("name", "stage"), [(p.parts[-3], p.stem) for p in sorted(REPOSITORY.glob("bundles/*/configs/train_*.json"))])
+def test_later_stages_of_training_go_on_from_the_shipped_weights(name: str, stage: str, data: dict[str, Path], tmp_path: Path) -> None:
+    shipped = REPOSITORY / "bundles" / name / "models/model.pt"
+    done = forked("run", "--config_file", config(name, "train", stage, "smoke"), "--dataset_dir", str(data["train"]),
+                  "--output_dir", str(tmp_path / "out"), "--start", str(shipped), cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    before, after = (torch.load(path, weights_only=True) for path in (shipped, tmp_path / "out/models/model.pt"))
+    assert before.keys() == after.keys() and any(not torch.equal(before[key].float(), after[key].float()) for key in before)
 
 
 @each_bundle

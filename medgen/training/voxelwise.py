@@ -12,14 +12,16 @@ from medgen.networks.translator import SCALE, Guess
 
 def fit_guess(
     guess: Guess, pairs: Sequence[Mapping[str, Tensor]], voxels: Sequence[int], epochs: int = 6, batch: int = 2048,
-    learning_rate: float = 5e-3, noise: float = 0.1, seed: int = 0,
+    learning_rate: float = 5e-3, noise: float = 0.1, seed: int = 0, base: int = 0, air: float = 0.0,
 ) -> Guess:  # fmt: skip
     """Train a translator's first guess by least squares, and return it.
 
     Args:
         pairs: of "image", what a translator is told (conditions, X, Y, Z), and "label", the scan that is wanted (1, X, Y, Z).
         voxels: how many are drawn of each pair, where either has tissue; a pair with none is left out.
+        air: how many more are drawn where neither has, as a share of those.
         noise: standard deviation of what is added to the wavelets: a guess that minds no more than that fits other scanners.
+        base: channel of "image" that the guess is added to: 0, the scan through its curve, or 1, the scan itself.
 
     Raises ValueError where there is no voxel to learn from.
     """
@@ -31,10 +33,13 @@ def fit_guess(
         tissue = torch.nonzero(((told[1] > 0.02) | (label[0] > 0.02)).flatten()).flatten()
         if len(tissue):
             chosen = tissue[torch.randint(len(tissue), (count,), generator=generator)]
+            empty = torch.nonzero(((told[1] <= 0.02) & (label[0] <= 0.02)).flatten()).flatten()
+            if air and len(empty):
+                chosen = torch.cat([chosen, empty[torch.randint(len(empty), (int(air * count),), generator=generator)]])
             with torch.no_grad():
                 seen = guess.features(told[None, 1:2], told[None, 2:])[0].flatten(1)
             tables.append(seen[:, chosen].T.contiguous())
-            wanted.append((label - told[:1]).flatten()[chosen] * SCALE)
+            wanted.append((label - told[base : base + 1]).flatten()[chosen] * SCALE)
     if not tables:
         raise ValueError("there is no tissue in the scans to learn a guess from")
     table, target = torch.cat(tables), torch.cat(wanted)

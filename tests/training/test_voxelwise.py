@@ -44,3 +44,20 @@ def test_scans_of_air_alone_are_refused() -> None:
     air = {"image": torch.zeros(4, 8, 8, 8), "label": torch.zeros(1, 8, 8, 8)}
     with pytest.raises(ValueError, match="no tissue"):
         fit_guess(Guess(2), [air], [10])
+
+
+def test_a_guess_may_start_from_the_scan_and_learn_that_air_stays_air() -> None:
+    made = pairs(4)
+    for pair in made:
+        pair["image"][1, 8:], pair["label"][:, 8:] = 0, 0
+    seen = torch.stack([pair["image"] for pair in made])
+    wanted = torch.stack([pair["label"] for pair in made])
+    off = {}
+    for air in (0.0, 0.5):
+        torch.manual_seed(0)
+        guess = fit_guess(Guess(2, levels=2, hidden=16), made, [2000] * 4, epochs=30, batch=256, noise=0.02, base=1, air=air)
+        with torch.no_grad():
+            wrong = (seen[:, 1:2] + guess(seen[:, 1:2], seen[:, 2:]) - wanted).abs()
+        off[air] = float(wrong[:, :, 10:].mean()), float(wrong[:, :, :7].mean())
+    assert off[0.5][0] < 0.02 < 0.2 < off[0.0][0]
+    assert max(off[0.0][1], off[0.5][1]) < 0.06
