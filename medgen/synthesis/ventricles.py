@@ -79,11 +79,11 @@ def outlined(image: np.ndarray, classes: np.ndarray, affine: np.ndarray) -> np.n
         classes: same shape, of `medgen.anatomy.classes`.
         affine: of the grid, mm.
     """
-    seen, spacing = classes == FLUID, spacing_of(affine)
+    seen, around, spacing = classes == FLUID, np.isin(classes, AROUND), spacing_of(affine)
     if not seen.any():
         return classes
     away = distance_transform_edt(~seen, spacing)
-    rim = (away > RIM[0]) & (away <= RIM[1]) & np.isin(classes, AROUND)
+    rim = (away > RIM[0]) & (away <= RIM[1]) & around
     if not rim.any():
         return classes
     depth = distance_transform_edt(seen, spacing)[seen]
@@ -95,11 +95,10 @@ def outlined(image: np.ndarray, classes: np.ndarray, affine: np.ndarray) -> np.n
         return classes
     for _ in range(10):  # the brightest of a bright fluid are few
         beyond = values[(values - tissue) / (fluid - tissue) > 0.5]
-        fluid = float(np.median(beyond)) if len(beyond) else fluid
-    near = (away <= OFF) & (seen | np.isin(classes, AROUND))
+        fluid = float(np.median(beyond))
+    near = (away <= OFF) & (seen | around)
     parts, _ = label(near & ((image - tissue) / (fluid - tissue) > 0.5))
     found = np.isin(parts, np.setdiff1d(parts[seen], 0))
-    around = np.isin(classes, AROUND)
     nearest = distance_transform_edt(~around, spacing, return_distances=False, return_indices=True)
     new = np.where(seen, classes[tuple(nearest)], classes)
     new[found] = FLUID

@@ -30,10 +30,10 @@ def fit_guess(
     wanted: list[Tensor] = []
     for pair, count in zip(pairs, voxels):
         told, label = (torch.as_tensor(pair[key]).float() for key in ("image", "label"))
-        tissue = torch.nonzero(((told[1] > 0.02) | (label[0] > 0.02)).flatten()).flatten()
+        shown = ((told[1] > 0.02) | (label[0] > 0.02)).flatten()
+        tissue, empty = torch.nonzero(shown).flatten(), torch.nonzero(~shown).flatten()
         if len(tissue):
             chosen = tissue[torch.randint(len(tissue), (count,), generator=generator)]
-            empty = torch.nonzero(((told[1] <= 0.02) & (label[0] <= 0.02)).flatten()).flatten()
             if air and len(empty):
                 chosen = torch.cat([chosen, empty[torch.randint(len(empty), (int(air * count),), generator=generator)]])
             with torch.no_grad():
