@@ -29,7 +29,12 @@ GPU = {"GPU": 1.0}
 @contextmanager
 def cluster(folder: Path, workers: Mapping[str, Mapping[str, float]], env: Mapping[str, str] | None = None) -> Iterator[SpecCluster]:
     """Give a scheduler and workers by name with their resources; each has two threads, and is started again when killed."""
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+    settings = {
+        "distributed.worker.multiprocessing-method": "forkserver",
+        # a worker that happens to be down again so long after a kill is given up for good
+        "distributed.deploy.lost-worker-timeout": "1 day",
+    }
+    with dask.config.set(settings):
         get_mp_context().set_forkserver_preload(["medgen.batch.one_case", "s3fs", "tests.batch.machines"])
         common = {"nthreads": 2, "local_directory": str(folder), "memory_limit": "4GB", "env": dict(env or {}), "host": "127.0.0.1",
                   "silence_logs": logging.CRITICAL}  # fmt: skip
