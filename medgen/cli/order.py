@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from medgen.cli.app import fail
-from medgen.cli.text import suggestions
+from medgen.cli.text import print_reading, reading_row, suggestions
 
 
 def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool, suggest: bool = False) -> int:
@@ -28,17 +28,10 @@ def make(bundle: Any, text: str, count: int, options: Any, json_lines: bool, sug
         raise fail("; ".join([str(error), *(offers.lines() if offers else [])])) from None
     bundle.network  # noqa: B018  a missing or altered checkpoint stops here
     prepare_output(options.output)
-    if not json_lines:
-        for words, meaning in parsed.understood:
-            print(f"understood:     {words} = {meaning}")
-        for name, lines in (("ignored", [", ".join(parsed.ignored)] if parsed.ignored else []), ("warning", parsed.warnings)):
-            for line in lines:
-                print(f"{name + ':':16}{line}")
-        for line in offers.lines() if offers else ():
-            print(f"suggestion:     {line}")
+    if json_lines:
+        print(json.dumps(reading_row(parsed, offers)), flush=True)
     else:
-        told = {"understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
-        print(json.dumps(told | ({"suggestions": [vars(one) for one in offers.found]} if offers else {})), flush=True)
+        print_reading(parsed, offers)
     failed = 0
     for number, made in enumerate(ordered.ordered(bundle, text, count, options), 1):
         failed += made.error is not None

@@ -10,6 +10,7 @@ import typer
 from medgen.cli.app import Device, Permissive, app, fail
 
 if TYPE_CHECKING:
+    from medgen.text.parse import Parsed
     from medgen.text.suggest import Suggestions
 
 
@@ -47,13 +48,17 @@ def parse(
         raise fail("; ".join([str(error), *(offers.lines() if offers else [])])) from None
     told = (spec or parsed.spec).model_dump(exclude_none=True)
     if json_spec:
-        row: dict[str, Any] = {"spec": told, "understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
-        row |= ({"model": model, "by_model": changed} if model else {}) | ({"suggestions": [vars(one) for one in offers.found]} if offers else {})
+        row: dict[str, Any] = {"spec": told, **reading_row(parsed, offers)} | ({"model": model, "by_model": changed} if model else {})
         print(json.dumps(row, ensure_ascii=False))
         return
     for name, value in told.items():
         for line in value if name == "lesions" and value else [value]:
             print(f"{name + ':':16}{json.dumps(line, ensure_ascii=False)}{' (by the model)' if name in changed else ''}")
+    print_reading(parsed, offers)
+
+
+def print_reading(parsed: Parsed, offers: Suggestions | None) -> None:
+    """Print how a sentence was read: each phrase with its meaning, what was ignored, warnings, suggestions."""
     for words, meaning in parsed.understood:
         print(f"understood:     {words} = {meaning}")
     if parsed.ignored:
@@ -62,6 +67,12 @@ def parse(
         print(f"warning:        {warning}")
     for line in offers.lines() if offers else ():
         print(f"suggestion:     {line}")
+
+
+def reading_row(parsed: Parsed, offers: Suggestions | None) -> dict[str, Any]:
+    """Return the same for machines."""
+    row: dict[str, Any] = {"understood": parsed.understood, "ignored": parsed.ignored, "warnings": parsed.warnings}
+    return row | ({"suggestions": [vars(one) for one in offers.found]} if offers else {})
 
 
 def suggestions(sentence: str) -> Suggestions:

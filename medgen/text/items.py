@@ -86,6 +86,8 @@ def _next(reading: Reading, low: str, here: int) -> int:
         return add("word", None, re.compile(r"[a-z0-9]*").match(low, prefix.end()).end())  # type: ignore[union-attr]
     if quantity and (not phrase or quantity.end >= phrase[1]):
         _check_quantity(text, low, here, quantity)
+        if _no_lesions(low, quantity):
+            return add("not", "of", quantity.end)
         return add("quantity", quantity, quantity.end)
     if phrase:
         meaning, end = phrase
@@ -114,6 +116,13 @@ def _next(reading: Reading, low: str, here: int) -> int:
         last.end, last.text = here + 1, text[last.start : here + 1]
         return here + 1
     return add("word", None, here + 1)
+
+
+def _no_lesions(low: str, quantity: numbers.Quantity) -> bool:
+    """Tell whether a number is the 0 of '0 lesions', 'zero plaques' and '0个病灶', which denies them."""
+    after = quantity.end + (low[quantity.end : quantity.end + 1] == " ")
+    head = lexicon.look_up(low, after) if quantity.values == (0.0,) and quantity.unit in ("", "piece") else None
+    return head is not None and head[0].tag in ("lesion", "wmh")
 
 
 _PREPOSITIONS = "in at on by within into near through there for inside where when over behind under beside next beyond up down"

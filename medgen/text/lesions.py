@@ -57,7 +57,9 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
 
 
 def _check_denied(group: Group, reading: Reading) -> None:
-    """Refuse 'no lesion on the left one on the right': the denial may end before the other one."""
+    """Refuse denials that may be of a part: 'no lesion on the left one on the right', 'no large lesions', 'no lesion over 5 mm'."""
+    if any(i.tag == "scale" or (i.tag == "size" and i.value.low != i.value.high) for i in group.said):
+        raise TextError(f"'{_shown(group, reading)}': is only this size denied, or all? Say what there is, or 'no lesions'")
     counted = any(i.tag in ("number", "count") and i.start > group.head.start for i in group.said)
     sides = [i.value for i in group.said if i.tag == "side"]
     if any(i.tag in ("number", "count") and i.value != Range(low=1, high=1) for i in group.said):
