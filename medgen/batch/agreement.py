@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,8 @@ def _print(rows: list[Row], limits: dict[int, dict[str, float | int | None] | No
             table.add_row(str(value), "< 3", tables.cell(before), "-", "-", "-")
             continue
         bias = tables.interval({"mean": found["bias"], "low": found["bias_low"], "high": found["bias_high"]}, ".3g")
-        trend = "-" if found["trend"] is None else f"{found['trend']:+.3f} (p {found['trend_p']:.2g})"
+        known = found["trend_p"] is not None and math.isfinite(found["trend_p"])
+        trend = "-" if not known else f"{found['trend']:+.3f} (p {found['trend_p']:.2g})"
         table.add_row(
             str(value), str(found["n"]), tables.cell(before), bias, f"{found['lower']:.3g} to {found['upper']:.3g}", trend
         )

@@ -21,7 +21,7 @@ from medgen.evaluation.distribution import (
     kernel_distance,
     precision_recall,
 )
-from medgen.evaluation.diversity import memorised, pairwise_ms_ssim, richness, uniformity, vendi_score
+from medgen.evaluation.diversity import memorised, ms_ssim_of_pairs, richness, uniformity, vendi_score
 from medgen.evaluation.features import VOLUME, Extractor
 from medgen.evaluation.sampling import PLANES
 
@@ -46,7 +46,8 @@ DEFINITIONS = {
     "uniformity": "log mean exp(-2 |x - y|^2) of features on the sphere (Wang & Isola 2020): lower is more even",
     "richness": "in how many directions the features vary in effect: effective rank of their covariance (Roy & Vetterli 2007)",
     "ms_ssim": f"mean MS-SSIM of pairs of scans of different subjects (middle slices, or cubes), up to {PAIRS}: lower is more varied",
-    "near_training": "share of generated features no farther from a training feature than the nearest 5 % of those are from another subject's",
+    "near_training": "share of generated features no farther from a training feature than the nearest 5 % of those are from another subject's; training scans count mirrored too",
+    "training_distance": "median distance of generated features from the nearest training feature, or its mirror image's, in units of that",
     "real": "the same of the real set itself: of one set, its value; of two, the mean over halves of its subjects against each "
     "other (so of half its n), the floor that nothing generated should be expected to beat; none for fewer than 8 subjects",
     "low, high": "95 % bootstrap interval: halves of the subjects, without replacement, scaled (Shao & Wu 1989); none for under 4",
@@ -72,6 +73,7 @@ class Described:
     subjects: list[str]
     features: dict[str, np.ndarray]
     cubes: list[np.ndarray]  #: of the first scans
+    turns: int = 1  #: 2 where each scan is there mirrored too, after itself
 
     def groups(self, view: str) -> list[str]:
         each = len(self.features[view]) // len(self.cases)
@@ -97,21 +99,22 @@ def measure(generated: Described, real: Described, extractor: Extractor, resampl
             if name == "frechet":
                 floor = _mean([extrapolated_frechet(a, b, names, seed) for a, b, names in _halves(theirs, groups[0], seed)])
                 value_ = extrapolated_frechet(theirs, mine, groups, seed)
-                rows.append({**head, "measure": "frechet_extrapolated", "value": value_, "spread": None, "real": floor})
+                spread = _spread_of_extrapolated(theirs, mine, groups, resamples, seed)
+                rows.append({**head, "measure": "frechet_extrapolated", "value": value_, "spread": spread, "real": floor})
         for name, one in _of_one(extractor, view).items():
             spread = deviations(lambda _, x, __, one=one: one(x), theirs, mine, groups, resamples, seed)  # type: ignore[misc]
             rows.append({**head, "measure": name, "value": one(mine), "spread": spread, "real": one(theirs)})
-        alike, alike_real = _alike(generated, view, seed), _alike(real, view, seed)
-        rows.append({**head, "measure": "ms_ssim", "value": alike, "spread": None, "real": alike_real})
+        alike, spread = _alike(generated, view, resamples, seed)
+        rows.append({**head, "measure": "ms_ssim", "value": alike, "spread": spread, "real": _alike(real, view, 0, seed)[0]})
     rows = _with_mean(rows)
     for row in rows:
         row["low"], row["high"] = interval(row["value"], row.pop("spread"), LIMITS.get(row["measure"], (-math.inf, math.inf)))
     return rows
 
 
-def near_training(generated: Described, training: Described) -> tuple[list[Row], list[Row]]:
-    """Return a row for each view with the share of features suspiciously near to a training feature, and a row for each
-    scan most of whose features, of all views together, are near to one and the same training scan: a copy."""
+def near_training(generated: Described, training: Described, resamples: int, seed: int) -> tuple[list[Row], list[Row]]:
+    """Return rows for each view, and a row for each copy: a scan most of whose features, of all views together, are suspiciously
+    near to one and the same training scan. The rows have the share of such features, and the median distance in such limits."""
     rows: list[Row] = []
     found: dict[int, list[int]] = {}
     total: dict[int, int] = {}
@@ -121,8 +124,16 @@ def near_training(generated: Described, training: Described) -> tuple[list[Row],
         if limit is None:
             continue
         near = distances <= limit
-        rows.append({"view": view, "n": len(mine), "features": mine.shape[1], "measure": "near_training",
-                     "value": float(near.mean()), "real": 0.05, "low": None, "high": None})  # fmt: skip
+        head = {"view": view, "n": len(mine), "features": mine.shape[1]}
+        groups = training.groups(view), generated.groups(view)
+        told: list[tuple[str, np.ndarray, Any, float | None]] = [("near_training", near, np.mean, 0.05)]
+        if limit > 0:  # not where slices of nothing but air make it 0
+            told.append(("training_distance", distances / limit, np.median, None))
+        for name, values, one, real in told:
+            each_row = values.astype(np.float64)[:, None]
+            spread = deviations(lambda _, x, __, one=one: float(one(x)), training.features[view], each_row, groups, resamples, seed)  # type: ignore[misc]
+            low, high = interval(float(one(values)), spread, (0.0, 1.0 if name == "near_training" else math.inf))
+            rows.append({**head, "measure": name, "value": float(one(values)), "real": real, "low": low, "high": high})
         for number in range(len(mine)):
             total[number // each] = total.get(number // each, 0) + 1
             if near[number]:
@@ -166,12 +177,37 @@ def _halves(rows: np.ndarray, groups: Sequence[str], seed: int) -> Iterator[tupl
         yield rows[first], rows[~first], (both[0], both[1])
 
 
-def _alike(described: Described, view: str, seed: int) -> float | None:
+def _spread_of_extrapolated(
+    theirs: np.ndarray, mine: np.ndarray, groups: tuple[list[str], list[str]], resamples: int, seed: int
+) -> np.ndarray | None:
+    """Return the deviations of the extrapolated distance: fewer of them, each with a coarser line, to cost no more than the raw one's."""
+    if min(len(set(names)) for names in groups) < 8:  # halves of which have no line
+        return None
+
+    def line(real: np.ndarray, generated: np.ndarray, names: Any) -> float:
+        return float(extrapolated_frechet(real, generated, names, seed, draws=5) or 0.0)
+
+    return deviations(line, theirs, mine, groups, max(resamples // 4, 2), seed)
+
+
+def _alike(described: Described, view: str, resamples: int, seed: int) -> tuple[float | None, np.ndarray | None]:
+    """Return the mean MS-SSIM of pairs, and its deviations."""
     images = [np.asarray(cube, np.float32) for cube in described.cubes]
     if view != VOLUME:
         axis = PLANES.index(view)
         images = [image.take(image.shape[axis] // 2, axis) for image in images]
-    return pairwise_ms_ssim(images, described.subjects[: len(images)], PAIRS, seed=seed)
+    subjects = described.subjects[: len(images)]
+    pairs = ms_ssim_of_pairs(images, subjects, PAIRS, seed=seed)
+    if not pairs:
+        return None, None
+    mean = float(np.mean(list(pairs.values())))
+
+    def of_drawn(_: np.ndarray, drawn: np.ndarray, __: Any) -> float:
+        values = [value for pair, value in pairs.items() if np.isin(pair, drawn).all()]
+        return float(np.mean(values)) if values else mean
+
+    numbers = np.arange(len(images))[:, None]
+    return mean, deviations(of_drawn, numbers, numbers, (subjects, subjects), resamples, seed) if resamples else None
 
 
 def _with_mean(rows: list[Row]) -> list[Row]:

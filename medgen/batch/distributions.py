@@ -49,9 +49,12 @@ class DistributionProtocol:
         return {**asdict(self), "sampling": self.sampling and self.sampling.told(), "n": dict(self.n)}
 
 
-def describe(path: Path, extractor: Extractor, protocol: DistributionProtocol, most: int | None) -> tuple[Described, list[str]]:
+def describe(
+    path: Path, extractor: Extractor, protocol: DistributionProtocol, most: int | None, mirrored: bool = False
+) -> tuple[Described, list[str]]:
     """Return the features of the scans under a path, `most` of them (drawn by the seed), and a line for each that failed.
 
+    With `mirrored`, each scan is there a second time, left and right exchanged.
     Raises `ScanError` where there are fewer than `most`, or none could be read.
     """
     how = protocol.sampling or extractor.sampling()
@@ -61,7 +64,7 @@ def describe(path: Path, extractor: Extractor, protocol: DistributionProtocol, m
         raise ScanError(path, f"holds {len(cases)} scans, and the protocol was of {most}", "give the same scans")
     if most is not None:
         cases = [cases[number] for number in sorted(np.random.default_rng(protocol.seed).permutation(len(cases))[:most])]
-    found = Described([], [], {}, [])
+    found = Described([], [], {}, [], turns=2 if mirrored else 1)
     who = Protocol(subject=protocol.subject)
     rows: dict[str, list[np.ndarray]] = {}
     for case in cases:
@@ -71,10 +74,11 @@ def describe(path: Path, extractor: Extractor, protocol: DistributionProtocol, m
             failures.append(str(error))
             continue
         volume = cube(np.asarray(scan.image[0]), scan.image.affine.numpy(), protocol.hu or scan.units == "HU", how)
-        for view, features in extractor.features(volume, how).items():
-            rows.setdefault(view, []).append(features)
-        found.cases.append(case.name)
-        found.subjects.append(who.subject_of(case.name))
+        for turned in (volume, volume[::-1].copy())[: found.turns]:
+            for view, features in extractor.features(turned, how).items():
+                rows.setdefault(view, []).append(features)
+            found.cases.append(case.name)
+            found.subjects.append(who.subject_of(case.name))
         if len(found.cubes) < KEPT:
             found.cubes.append(volume.astype(np.float16))
     if not found.cases:
@@ -98,14 +102,14 @@ def distributions(
     failures: list[str] = []
     for name, path in (("generated", generated), ("real", real), ("train", train)):
         if path is not None:
-            sets[name], failed = describe(path, extractor, protocol, protocol.n.get(name))
+            sets[name], failed = describe(path, extractor, protocol, protocol.n.get(name), mirrored=name == "train")
             failures += failed
-    counts = {name: len(one.cases) for name, one in sets.items()}
+    counts = {name: len(one.cases) // one.turns for name, one in sets.items()}
     protocol = replace(protocol, sha256=extractor.sha256, sampling=how, n=counts)
     rows = measure(sets["generated"], sets["real"], extractor, protocol.resamples, protocol.seed)
     copies: list[Row] = []
     if "train" in sets:
-        near, copies = near_training(sets["generated"], sets["train"])
+        near, copies = near_training(sets["generated"], sets["train"], protocol.resamples, protocol.seed)
         rows += near
     report = {
         "score": extractor.label, "protocol": protocol.told(), "definitions": DEFINITIONS, "warnings": warnings(rows),

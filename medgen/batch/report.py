@@ -18,7 +18,7 @@ from medgen.batch.report_cases import Shown, cases_of, tables_in
 from medgen.batch.report_failures import failed_in, failed_of, without_folders
 from medgen.batch.report_images import Layers, layers, picture, small
 from medgen.batch.report_measures import COVERED, against_error, changes, earlier, measure
-from medgen.batch.report_tables import case_rows
+from medgen.batch.report_tables import rows_of_csv
 from medgen.batch.run import Options, outputs
 from medgen.batch.sidecar import versions
 from medgen.bundles import Bundle, BundleError, available, read_metadata
@@ -119,7 +119,7 @@ def write(
         page: report_page.html(report, seen.pictures, report_page.plots(report), seen.volumes),
         page.with_suffix(".md"): report_page.markdown(report),
         page.with_suffix(".json"): json.dumps(report, indent=2, allow_nan=False) + "\n",
-        page.with_suffix(".csv"): tables.csv_text(case_rows(report)),
+        page.with_suffix(".csv"): tables.csv_text(rows_of_csv(report)),
     }
     for path, text in files.items():
         with whole_file(path) as temporary:

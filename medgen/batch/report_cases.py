@@ -14,7 +14,7 @@ from medgen.scans import Case, ScanError, find
 #: What the commands that measure write, by the name of the file.
 TABLES = {
     "results": "Image quality", "comparison": "Methods compared", "safety": "Safety", "agreement": "Agreement of volumes",
-    "speed": "Speed",
+    "speed": "Speed", "distributions": "Distributions",
 }  # fmt: skip
 
 

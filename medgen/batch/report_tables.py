@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medgen.batch.report_cases import TABLES
@@ -11,6 +11,8 @@ from medgen.batch.tables import cell, interval
 
 #: "id", "caption", "about", "columns" ("text", "number"), "rows" of cells: "text", "value" to sort by, perhaps "note" and "case".
 Table = dict[str, Any]
+LABELS = 6  #: of more labels there is one table
+OF_LABELS = ("bias", "mae")  #: beside the measures that speak for a case
 
 
 def main_region(report: Mapping[str, Any]) -> str | None:
@@ -94,10 +96,16 @@ def _warnings(one: Mapping[str, Any]) -> list[str]:
 
 
 def summary_tables(report: Mapping[str, Any]) -> list[Table]:
-    """Return a table a region: each measure's means with intervals, before and after where both are known, and n."""
+    """Return a table a region: each measure's means with intervals, before and after where both are known, and n.
+
+    Many labels are one table, a label a row, of the measures that speak for a case; all of them are in report.json and the CSV.
+    """
     tables: list[Table] = []
     quality = report["quality"]
+    labels = [region for region in quality.get("summary", {}) if region.startswith("label ")]
     for region, found in quality.get("summary", {}).items():
+        if len(labels) > LABELS and region in labels:
+            continue
         changed = report["changes"].get(region, {})
         rows = []
         for name, summary in found.items():
@@ -111,7 +119,23 @@ def summary_tables(report: Mapping[str, Any]) -> list[Table]:
         columns = [{"text": "measure", "number": False}, *({"text": text, "number": True} for text in [*names, "n"])]
         tables.append({"id": f"region-{len(tables)}", "caption": f"Quality: {region_title(region)}", "columns": columns, "rows": rows,
                        "about": f"Mean [low, high]: {quality['interval']}."})  # fmt: skip
-    return tables
+    return [*tables, _labels_table(report, labels)] if len(labels) > LABELS else tables
+
+
+def _labels_table(report: Mapping[str, Any], labels: Sequence[str]) -> Table:
+    """Return one table of all labels."""
+    quality = report["quality"]
+    names = [name for name in dict.fromkeys((*measures(report), *OF_LABELS)) if any(name in quality["summary"][label] for label in labels)]
+    rows = []
+    for label in labels:
+        found = quality["summary"][label]
+        numbers = [{"text": interval(found[name], digits(name)), "value": found[name]["mean"]} if name in found else entry(None) for name in names]
+        first = label.removeprefix("label ")
+        number = int(first) if first.isdigit() else first
+        rows.append([{"text": label, "value": number}, *numbers, entry(max(one["n"] for one in found.values()))])
+    columns = [{"text": "label", "number": False}, *({"text": text.replace("_", " "), "number": True} for text in [*names, "n"])]
+    return {"id": "labels", "caption": f"Quality: {len(labels)} labels", "columns": columns, "rows": rows,
+            "about": f"Mean [low, high]: {quality['interval']}. All measures of each label are in the JSON and the CSV beside this page."}  # fmt: skip
 
 
 def cases_table(report: Mapping[str, Any]) -> Table:
@@ -139,6 +163,11 @@ def cases_table(report: Mapping[str, Any]) -> Table:
             "about": region + " ".join(about[name] for name in shown if name in about)}  # fmt: skip
 
 
+def rows_of_csv(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the CSV: those of the cases; of a report without cases those of its tables, each with the table's name."""
+    return case_rows(report) or [{"table": name, **row} for name, content in report["tables"].items() for row in content["rows"]]
+
+
 def every_table(report: Mapping[str, Any]) -> Table:
     """Return all measures of all cases and regions."""
     quality = report["quality"]
@@ -152,6 +181,9 @@ def other_tables(report: Mapping[str, Any]) -> list[Table]:
     """Return the tables of the other commands that measure, with what their columns mean."""
     tables: list[Table] = []
     for key, content in report["tables"].items():
+        if key == "distributions":
+            tables += _distribution_tables(content)
+            continue
         first = content.get("look_at_first", [])
         rows = [row for row in content["rows"] if not first or "lesion" in row]  # without lesions they are those of `first`
         limits = [{"label": label, **found} for label, found in content.get("agreement", {}).items() if found]
@@ -164,6 +196,28 @@ def other_tables(report: Mapping[str, Any]) -> list[Table]:
             tables.append({"id": f"{key}-{len(tables)}", "caption": title, "columns": columns, "rows": cells, "about": about,
                            "definitions": content["definitions"]})  # fmt: skip
     return [table for table in tables if table["rows"]]
+
+
+def _distribution_tables(content: Mapping[str, Any]) -> list[Table]:
+    """Return the table of what medgen distributions wrote, a measure a row and a view a column, and one of the copies it found."""
+    views = list(dict.fromkeys(row["view"] for row in content["rows"]))
+    rows = []
+    for name in dict.fromkeys(row["measure"] for row in content["rows"]):
+        found = {row["view"]: row for row in content["rows"] if row["measure"] == name}
+        title = content["score"] if name == "frechet" else name.replace("_", " ")
+        values = {view: {"text": interval({**row, "mean": row["value"]}), "value": row["value"]} for view, row in found.items()}
+        rows.append([{"text": title, "value": title}, *(values.get(view, entry(None)) for view in views)])
+        if any(row["real"] is not None for row in found.values()):
+            real = f"{title}, real"
+            rows.append([{"text": real, "value": real}, *(entry(found[view]["real"] if view in found else None) for view in views)])
+    counts = ", ".join(f"{view}: n = {next(row['n'] for row in content['rows'] if row['view'] == view)}" for view in views)
+    about = " ".join(f"{line}." for line in (f"[low, high]: 95 % bootstrap interval over subjects. {counts}", *content.get("warnings", [])))
+    columns = [{"text": "measure", "number": False}, *({"text": view, "number": True} for view in views)]
+    copies = [[entry(row["case"]), entry(row["training"]), entry(row["share"], ".0%")] for row in content.get("copies", [])]
+    named = [{"text": text, "number": text == "share"} for text in ("case", "training", "share")]
+    common = {"about": about, "definitions": content["definitions"]}
+    return [{"id": "distributions", "caption": TABLES["distributions"], "columns": columns, "rows": rows, **common},
+            {"id": "copies", "caption": "Copies of training scans", "columns": named, "rows": copies, **common}]  # fmt: skip
 
 
 def entry(value: Any, form: str = ".4g") -> dict[str, Any]:

@@ -17,7 +17,7 @@ from medgen.batch.pairing import on_grid_of, pair
 from medgen.batch.protocol import Protocol, Regions, slice_axis
 from medgen.batch.quality import Row
 from medgen.evaluation.changes import LIMIT, WIDTH, beyond, change_map
-from medgen.evaluation.lesions import RIM, kept, separate
+from medgen.evaluation.lesions import GONE, RIM, kept, separate
 from medgen.evaluation.without_reference import foreground, noise_level
 from medgen.scans import Case, ScanError, read, write_nifti
 
@@ -28,11 +28,11 @@ DEFINITIONS = {
     "contrast_kept": "after / before; 1 kept, 0 gone, below 0 inverted",
     "cnr_before, cnr_after": "contrast / robust standard deviation around it; under about 3 the volume means little",
     "volume_before, volume_after": "mm^3 of the same rule on each image: voxels that hang together with the mask and are nearer "
-    "to its median than to that around it (50 % isocontour)",
+    f"to its median than to that around it (50 % isocontour); after, 0 where contrast_kept is under {GONE:g}",
     "moved": "mm between the centres of what the rule found; empty where it is found no more",
     "dice": "overlap of what the rule found before and after",
-    "flags": f"lost: nothing found after; contrast or volume: kept less than {CONTRAST:g} or more than {1 / CONTRAST:g} of it; moved: "
-    f"over {MOVED:g} mm and over a voxel",
+    "flags": f"lost: nothing found after, or less than {GONE:g} of the contrast kept; contrast or volume: kept less than {CONTRAST:g} or "
+    f"more than {1 / CONTRAST:g} of it; moved: over {MOVED:g} mm and over a voxel",
     "noise": "the input's noise level in its foreground, as in medgen evaluate",
     "changed": f"fraction of the foreground changed beyond {LIMIT:g} standard deviations of that noise, both images smoothed by a "
     f"Gaussian of {WIDTH:g} voxel",
@@ -78,7 +78,7 @@ def safety(
             failures.append(line_of(mine, error))
     checked.sort(key=lambda case: case.urgency, reverse=True)
     _print(checked, failures, console)
-    cases = [{k: v for k, v in asdict(case).items() if k != "lesions"} | {"flags": case.flags} for case in checked]
+    cases = [{"case": case.case, "flags": case.flags} | {k: v for k, v in asdict(case).items() if k != "lesions"} for case in checked]
     report = {"definitions": DEFINITIONS, "look_at_first": cases, "failures": failures}
     rows = [row for case in checked for row in case.lesions] or [{k: v for k, v in case.items() if k != "flags"} for case in cases]
     return len(failures) + (save(output, "safety", rows, report, console) if checked else 0)
@@ -114,7 +114,7 @@ def _check(
             except ValueError as error:  # such as a label that fills the image: the others can be measured all the same
                 failures.append(f"{mine.files[0]}: lesion {row['lesion']}: {error}")
                 continue
-            case.lesions.append({**row, **measured, "flags": " ".join(flags(measured, max(scan.spacing)))})
+            case.lesions.append({**row, "flags": " ".join(flags(measured, max(scan.spacing))), **measured})
     return case
 
 

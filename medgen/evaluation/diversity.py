@@ -46,6 +46,19 @@ def uniformity(features: np.ndarray, t: float = 2.0) -> float:
     return float(np.log(np.exp(-t * pairs).mean()))
 
 
+def ms_ssim_of_pairs(
+    images: Sequence[np.ndarray], groups: Sequence[str] | None = None, pairs: int = 100, data_range: float = 1.0, seed: int = 0
+) -> dict[tuple[int, int], float]:
+    """Return the MS-SSIM of random pairs of images, by their numbers; see `pairwise_ms_ssim`, whose arguments it has."""
+    names = list(range(len(images))) if groups is None else list(groups)
+    every = [(a, b) for a, b in combinations(range(len(images)), 2) if names[a] != names[b]]
+    if not every:
+        return {}
+    chosen = np.random.default_rng(seed).permutation(len(every))[:pairs]
+    scales = scales_that_fit(images[0].shape)
+    return {(a, b): float(ms_ssim(images[a], images[b], data_range, scales)) for a, b in (every[number] for number in chosen)}
+
+
 def pairwise_ms_ssim(
     images: Sequence[np.ndarray], groups: Sequence[str] | None = None, pairs: int = 100, data_range: float = 1.0, seed: int = 0
 ) -> float | None:
@@ -59,13 +72,8 @@ def pairwise_ms_ssim(
 
     None where no two images make a pair.
     """
-    names = list(range(len(images))) if groups is None else list(groups)
-    every = [(a, b) for a, b in combinations(range(len(images)), 2) if names[a] != names[b]]
-    if not every:
-        return None
-    chosen = np.random.default_rng(seed).permutation(len(every))[:pairs]
-    scales = scales_that_fit(images[0].shape)
-    return float(np.mean([ms_ssim(images[a], images[b], data_range, scales) for a, b in (every[number] for number in chosen)]))
+    found = ms_ssim_of_pairs(images, groups, pairs, data_range, seed)
+    return float(np.mean(list(found.values()))) if found else None
 
 
 def nearest(features: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, label
@@ -12,6 +12,7 @@ from scipy.ndimage import distance_transform_edt, label
 from medgen.evaluation.without_reference import MAD
 
 RIM = 4.0  #: mm around a lesion that count as its surroundings
+GONE = 0.25  #: share of the contrast before: of what stands out by less, the rule would find noise
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Kept:
     cnr_before: float
     cnr_after: float
     volume_before: float  #: mm^3 by the rule
-    volume_after: float
+    volume_after: float  #: 0 where less than a quarter of the contrast is left: the lesion is lost
     volume_kept: float  #: after / before
     moved: float  #: mm between the centres; NaN where it is found no more
     dice: float  #: overlap of what was found before and after
@@ -95,6 +96,8 @@ def kept(
     if not before.shape == after.shape == mask.shape:
         raise ValueError(f"the shapes before, after and of the mask differ: {before.shape}, {after.shape}, {mask.shape}")
     first, second = (lesion(image, mask, spacing, others) for image in (before, after))
+    if first.contrast and second.contrast / first.contrast < GONE:
+        second = replace(second, volume=0.0, centre=(math.nan,) * mask.ndim, found=np.zeros_like(second.found))
     both = int(first.found.sum() + second.found.sum())
     return Kept(
         mask_volume=float(np.count_nonzero(mask) * np.prod(spacing)),

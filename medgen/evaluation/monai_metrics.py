@@ -25,7 +25,7 @@ from monai.utils import MetricReduction
 from medgen.evaluation import image_quality, structure
 from medgen.evaluation.edges import edges_kept, gradient_kept
 from medgen.evaluation.pairs import check
-from medgen.evaluation.without_reference import noise_level
+from medgen.evaluation.without_reference import noise_level, sharpness, slice_consistency
 
 
 class ImageMetric(RegressionMetric):
@@ -144,8 +144,8 @@ class EdgesKept(ImageMetric):
         return edges_kept(candidate, reference)
 
 
-class NoiseLevel(ImageMetric):
-    """`without_reference.noise_level` of the prediction, slices across `slice_axis`; the label is not looked at."""
+class MetricOfPrediction(ImageMetric):
+    """A metric without a reference, slices across `slice_axis`; the label is not looked at."""
 
     def __init__(
         self,
@@ -156,8 +156,26 @@ class NoiseLevel(ImageMetric):
         super().__init__(reduction=reduction, get_not_nans=get_not_nans)
         self.slice_axis = slice_axis
 
+
+class NoiseLevel(MetricOfPrediction):
+    """`without_reference.noise_level`, in the image's units."""
+
     def measure(self, candidate: np.ndarray, reference: np.ndarray) -> float:
         return noise_level(candidate, self.slice_axis)
+
+
+class Sharpness(MetricOfPrediction):
+    """`without_reference.sharpness` in the slices."""
+
+    def measure(self, candidate: np.ndarray, reference: np.ndarray) -> float:
+        return sharpness(candidate, self.slice_axis)[0]
+
+
+class SliceConsistency(MetricOfPrediction):
+    """The mean correlation of neighbouring slices of `without_reference.slice_consistency`."""
+
+    def measure(self, candidate: np.ndarray, reference: np.ndarray) -> float:
+        return slice_consistency(candidate, self.slice_axis)[0]
 
 
 def _arrays(batch: torch.Tensor) -> np.ndarray:

@@ -72,6 +72,7 @@ def test_noise_is_further_from_the_real_than_what_is_like_them(extractor: Extrac
     for view in planes:
         row = rows[view, "frechet"]
         assert row["low"] < row["value"] < row["high"] and row["real"] > 0 and (row["subjects"], row["subjects_real"]) == (5, 8)
+        assert rows[view, "ms_ssim"]["low"] < rows[view, "ms_ssim"]["value"] < rows[view, "ms_ssim"]["high"]
     assert good["score"] == extractor.label and "FID" not in told and extractor.label in told
     assert any("singular" in warning for warning in good["warnings"])  # 15 slices, 64 features
     assert any("5 subjects are few" in warning for warning in good["warnings"])
@@ -79,6 +80,7 @@ def test_noise_is_further_from_the_real_than_what_is_like_them(extractor: Extrac
 
 def test_a_set_against_itself(extractor: Extractor, folders: Path, tmp_path: Path) -> None:
     found, _ = run(extractor, folders / "real", folders / "real", tmp_path)
+    assert all(row["low"] < row["value"] < row["high"] for row in found["rows"] if row["measure"] == "frechet_extrapolated")
     assert all(value == pytest.approx(0, abs=1e-6) for value in values(found, "frechet").values())
     assert set(values(found, "precision").values()) == set(values(found, "recall").values()) == {1.0}
     for row in found["rows"]:
@@ -90,8 +92,19 @@ def test_copies_of_the_training_set_are_found(extractor: Extractor, folders: Pat
     found, told = run(extractor, folders / "copies", folders / "good", tmp_path, train=folders / "real")
     assert {(copy["case"], copy["training"]) for copy in found["copies"]} == {(f"new-{n}", f"sub-{n:02}_T1w") for n in range(5)}
     assert set(values(found, "near_training").values()) == {1.0} and "copy: new-0" in told
+    assert max(values(found, "training_distance").values()) < 1e-3 and found["protocol"]["n"]["train"] == 8
     others, _ = run(extractor, folders / "good", folders / "good", tmp_path / "good", train=folders / "real")
-    assert others["copies"] == []
+    assert others["copies"] == [] and min(values(others, "training_distance").values()) > 1
+
+
+def test_mirrored_copies_are_found(extractor: Extractor, folders: Path, tmp_path: Path) -> None:
+    for seed in range(4):
+        lump = np.zeros((44, 44, 44), np.int16)
+        lump[6 + seed : 14 + seed, 18:26, 18:26] = 400  # on one side
+        save(tmp_path / f"lumps/sub-{seed:02}.nii.gz", head(seed) + lump, AFFINE)
+        save(tmp_path / f"mirrored/new-{seed}.nii.gz", (head(seed) + lump)[::-1].copy(), AFFINE)
+    found, _ = run(extractor, tmp_path / "mirrored", folders / "good", tmp_path / "out", train=tmp_path / "lumps")
+    assert {(copy["case"], copy["training"]) for copy in found["copies"]} == {(f"new-{n}", f"sub-{n:02}") for n in range(4)}
 
 
 def test_the_protocol_repeats_the_numbers(extractor: Extractor, folders: Path, tmp_path: Path) -> None:

@@ -161,6 +161,31 @@ def test_a_report_reads_what_the_commands_that_measure_wrote(folder: Path, tmp_p
     assert all(word in page for word in ("Methods compared", "Safety: look at first", "Bland-Altman", "rank-biserial"))
 
 
+def test_distributions_and_their_copies_are_in_the_report_and_a_csv_of_tables(tmp_path: Path) -> None:
+    row = {"n": 9, "n_real": 9, "low": 1.0, "high": 3.0, "real": 0.5}
+    rows = [{**row, "view": view, "measure": measure, "value": 2.0} for view in ("axial", "volume") for measure in ("frechet", "recall")]
+    written = {"definitions": {"frechet": "a distance"}, "score": "FD-medgen-v1[abc]", "warnings": ["9 are few"], "rows": rows,
+               "copies": [{"case": "made-7", "training": "sub-3", "share": 0.75}]}  # fmt: skip
+    (tmp_path / "distributions.json").write_text(json.dumps(written))
+    assert call("report", tmp_path, "-o", tmp_path / "all.html")[0] == 0
+    for text in ((tmp_path / "all.html").read_text(), (tmp_path / "all.md").read_text()):
+        assert all(word in text for word in ("FD-medgen-v1[abc]", "2 [1, 3]", "9 are few", "made-7", "sub-3", "75%"))
+    found = list(csv.DictReader(io.StringIO((tmp_path / "all.csv").read_text())))
+    assert [(one["table"], one["view"], one["measure"], one["value"]) for one in found][0] == ("distributions", "axial", "frechet", "2.0")
+    assert len(found) == 4
+
+
+def test_many_labels_are_one_table(folder: Path, tmp_path: Path) -> None:
+    for name in NAMES:
+        x = np.indices(SHAPE)[0]
+        save(tmp_path / f"labels/{name}.nii.gz", np.where(truth(int(name[-1])) > 100, x // 2 + 1, 0))
+    out = call("evaluate", folder / "out", "--reference", folder / "clean", "--labels", tmp_path / "labels", "-o", tmp_path / "few", "--report")
+    assert out[0] == 0
+    labels = [region for region in content(tmp_path, "few/results.json")["summary"] if region.startswith("label ")]
+    page = unescape((tmp_path / "few/report.md").read_text())
+    assert len(labels) > 6 and f"## Quality: {len(labels)} labels" in page and page.count("## Quality: ") == 2
+
+
 def test_inputs_without_numbers_are_told(folder: Path, tmp_path: Path) -> None:
     results = {"definitions": {}, "protocol": {}, "interval": "", "summary": {}, "failures": [], "rows": []}
     (tmp_path / "results.json").write_text(json.dumps(results))

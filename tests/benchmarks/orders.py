@@ -1,14 +1,14 @@
 """Whether scans are what was ordered, measured on the scans themselves by networks that the generator has never met:
 
-    python -m tests.benchmarks.orders brain_mri_synthesis_text [--count 100] [-o docs/numbers.json]
+    python -m tests.benchmarks.orders brain_mri_synthesis_text [--count 100] [--first 0] [-o docs/numbers.json]
 
 Each order names a contrast, a plane, ventricles of 0.6, 1.5, 2 or 3 times the usual volume, and one lesion of 8 to 25 mm in a lobe of one side;
 every second is in Chinese. It is made as `medgen run --text` makes it. The contrast (medgen.synthesis.contrast) and the ventricles
 (medgen.synthesis.ventricles.outlined, as `medgen describe` measures them) are told from the image and its segmentation by brain-any. The
 lesion is what sets the image apart from that of the same order and seed without a lesion, both without noise: where the image has gone more
-than half of the way from that one to the lesion's brightness, around the part with most difference; its side is told by the
-midplane of the anatomy's frame (x = 0). Tumours are ordered without oedema, from which no reader could tell them in T2 or FLAIR.
-Also told is how exactly the anatomy was built, before it was painted.
+than half of the way from that one to the lesion's brightness, around the part with most difference, and is two voxels thick or more
+(sulci that a tumour has pushed aside hang on it by less); its side is told by the midplane of the anatomy's frame (x = 0).
+Tumours are ordered without oedema, from which no reader could tell them in T2 or FLAIR. Also told is how exactly the anatomy was built, before it was painted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
-from scipy.ndimage import gaussian_filter, label, maximum_filter
+from scipy.ndimage import binary_opening, gaussian_filter, label, maximum_filter
 
 from medgen.anatomy.lesions import longest
 from medgen.batch.ordered import paint
@@ -65,8 +65,12 @@ def lesion_in(image: np.ndarray, without: np.ndarray, affine: np.ndarray) -> tup
     core = parts == totals.argmax()  # the part with most difference: a faint change elsewhere may be larger
     contrast = np.median(image[core]) - without  # smaller in cortex than in white matter, so that half of it is another difference there
     share = (image - without) * contrast > 0.5 * contrast**2
-    parts, _ = label(core | (share & (np.abs(contrast) > SEEN) & (difference > SEEN)))
-    mask = parts == parts[core][0]
+    every = core | (share & (np.abs(contrast) > SEEN) & (difference > SEEN))
+    thick = binary_opening(every, np.ones((2, 2, 2)))
+    parts, _ = label(thick if (thick & core).any() else every)
+    held = np.bincount(parts[core])
+    held[0] = 0
+    mask = parts == held.argmax()
     return longest(mask, affine), affine[:3, :3] @ np.argwhere(mask).mean(0) + affine[:3, 3]
 
 
@@ -126,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle")
     parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="the first order's number, which is its seed")
     parser.add_argument("--again", type=int, nargs="+", help="measure these orders of the output again, and keep the others")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
@@ -134,7 +139,7 @@ def main() -> None:
         parser.error("--again needs the file of the first run: -o FILE")
     if options.again:
         rows = [row for row in json.loads(options.output.read_text())["rows"] if row["seed"] not in options.again]
-    for seed in options.again or range(options.count):
+    for seed in options.again or range(options.first, options.first + options.count):
         try:
             rows.append(measure(bundle, segmenter, seed))
         except ValueError as error:  # what cannot be built is told, and counted as nothing

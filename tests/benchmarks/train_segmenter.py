@@ -152,8 +152,11 @@ class Crops:
         return torch.from_numpy(np.stack(images))[:, None], torch.from_numpy(np.stack(classes).astype(np.int64))[:, None]
 
 
-def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3e-3, steps: int | None = None) -> None:
-    """Train for so many steps, else minutes of the clock; goes on where it was stopped. `any` starts from `t1` where that is there."""
+def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3e-3, steps: int | None = None, until: float = 1) -> None:
+    """Train for so many steps, else minutes of the clock; goes on where it was stopped, and stops at a share `until` of its way.
+
+    `any` starts from `t1` where that is there.
+    """
     torch.manual_seed(0)
     network: Any = UNet(**{k: v for k, v in NETWORK.items() if k != "_target_"}).to(memory_format=torch.channels_last_3d)  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-4)
@@ -170,7 +173,7 @@ def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3
         network.load_state_dict(average)
     crops = Crops(cache, kind, RandomState(step))
     started, saved, losses = time.monotonic() - done, time.monotonic(), []
-    while (progress := step / steps if steps else (time.monotonic() - started) / 60 / minutes) < 1:
+    while (progress := step / steps if steps else (time.monotonic() - started) / 60 / minutes) < until:
         now = time.monotonic() - started
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 50) * (1 - progress) ** 0.9

@@ -88,6 +88,15 @@ def test_a_lesion_that_is_gone() -> None:
     assert inverted.contrast_kept == -0.5
 
 
+def test_a_lesion_that_is_gone_among_noise_has_not_grown() -> None:
+    mask = ball(8)
+    after = image(mask, 6, 20)  # a tenth of the contrast: half of that is well within the noise
+    found = lesion(after, mask, SPACING)
+    assert found.volume > 0  # the rule alone finds noise
+    gone = kept(image(mask, 60, 5), after, mask, SPACING)
+    assert gone.contrast_kept < 0.25 and gone.volume_after == gone.volume_kept == gone.dice == 0 and math.isnan(gone.moved)
+
+
 def test_blur_spares_a_large_lesion_and_takes_a_small_one() -> None:
     for radius, low, high in ((8, 0.9, 1.01), (2.1, 0.1, 0.6)):
         mask = ball(radius)

@@ -23,8 +23,10 @@ from medgen.evaluation.monai_metrics import (
     GradientKept,
     ImageMetric,
     NoiseLevel,
+    Sharpness,
+    SliceConsistency,
 )
-from medgen.evaluation.without_reference import noise_level
+from medgen.evaluation.without_reference import noise_level, sharpness, slice_consistency
 
 
 def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -46,6 +48,8 @@ def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
         (GradientKept((1, 1, 2)), lambda a, b: gradient_kept(a, b, (1, 1, 2))),
         (EdgesKept(), edges_kept),
         (NoiseLevel(1), lambda a, b: noise_level(a, 1)),
+        (Sharpness(1), lambda a, b: sharpness(a, 1)[0]),
+        (SliceConsistency(1), lambda a, b: slice_consistency(a, 1)[0]),
     ],
 )
 def test_each_is_its_function_for_every_image_and_channel(metric: ImageMetric, function: Any) -> None:
@@ -54,7 +58,7 @@ def test_each_is_its_function_for_every_image_and_channel(metric: ImageMetric, f
     np.testing.assert_allclose(metric(pred, label), expected)
     metric(list(pred), list(label))  # decollated, as an evaluator hands them on
     assert metric.get_buffer().shape == (4, 2)
-    assert float(metric.aggregate()) == pytest.approx(np.mean(expected))
+    assert float(metric.aggregate()) == pytest.approx(np.mean(expected), abs=1e-8)
     metric.reset()
 
 
