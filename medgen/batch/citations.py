@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 MONAI = {
@@ -14,10 +14,26 @@ MONAI = {
 }
 
 
-def bibtex(versions: Mapping[str, str], bundles: Sequence[Mapping[str, Any]]) -> str:
-    """Return entries for medgen, MONAI, and what the metadata of bundles refer to, each once.
+#: By what was measured.
+MEASURES = {
+    "ssim": "Wang et al., Image quality assessment: from error visibility to structural similarity, IEEE TIP 2004",
+    "ms_ssim": "Wang et al., Multiscale structural similarity for image quality assessment, Asilomar 2003",
+    "frechet": "Heusel et al., GANs trained by a two time-scale update rule converge to a local Nash equilibrium, NeurIPS 2017",
+    "frechet_extrapolated": "Chong and Forsyth, Effectively unbiased FID and Inception Score and where to find them, CVPR 2020",
+    "kernel": "Binkowski et al., Demystifying MMD GANs, ICLR 2018",
+    "precision": "Kynkaanniemi et al., Improved precision and recall metric for assessing generative models, NeurIPS 2019",
+    "density": "Naeem et al., Reliable fidelity and diversity metrics for generative models, ICML 2020",
+    "class_score": "Salimans et al., Improved techniques for training GANs, NeurIPS 2016",
+    "vendi": "Friedman and Dieng, The Vendi Score: a diversity evaluation metric for machine learning, TMLR 2023",
+    "agreement": "Bland and Altman, Statistical methods for assessing agreement between two methods of clinical measurement, Lancet 1986",
+}
+
+
+def bibtex(versions: Mapping[str, str], bundles: Sequence[Mapping[str, Any]], measures: Collection[str] = ()) -> str:
+    """Return entries for medgen, MONAI, what the metadata of bundles refer to, and what defined the measures, each once.
 
     Args:
+        measures: what was measured; those that have a paper of their own are in `MEASURES`.
         versions: of "medgen" and "monai", as used.
         bundles: their metadata: name, version, weights_sha256, references.
     """
@@ -28,10 +44,10 @@ def bibtex(versions: Mapping[str, str], bundles: Sequence[Mapping[str, Any]]) ->
         "medgen": _entry("software", "medgen", own),
         "monai": _entry("misc", "cardoso2022monai", {**MONAI, "note": f"version {versions['monai']}"}),
     }
-    for one in bundles:
-        for reference in one.get("references", []):
-            key, fields = parse(str(reference))
-            entries.setdefault(key, _entry("misc", key, fields))
+    references = [str(reference) for one in bundles for reference in one.get("references", [])]
+    for reference in (*references, *(paper for name, paper in MEASURES.items() if name in measures)):
+        key, fields = parse(reference)
+        entries.setdefault(key, _entry("misc", key, fields))
     return "\n\n".join(entries.values()) + "\n"
 
 

@@ -111,7 +111,7 @@ def write(
         "tables": {name: {**value, "failures": []} for name, value in found.items() if name != "results"},
         "failures": [*failures, *map(without_folders, (line for one in (content, *found.values()) for line in one.get("failures", [])))],
         "notes": [*_notes(cases, seen, pictures, viewer), *_unmeasured(cases, content)],
-        "citations": bibtex(versions(), list(bundles.values())),
+        "citations": bibtex(versions(), list(bundles.values()), _measured(content, found)),
     }
     report["failures"] = list(dict.fromkeys(report["failures"]))
     report = tables.finite(report)
@@ -125,6 +125,12 @@ def write(
         with whole_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     console.print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)", markup=False)
+
+
+def _measured(content: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Return the names of all measures, and of the tables, that a report holds."""
+    names = {name for region in content.get("summary", {}).values() for name in region}
+    return names | set(found) | {str(row["measure"]) for row in found.get("distributions", {}).get("rows", [])}
 
 
 @dataclass

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from medgen.batch.citations import bibtex, parse
+from medgen.batch.citations import MEASURES, bibtex, parse
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_every_entry_is_there_once_and_braces_are_closed() -> None:
     assert re.findall(r"^@\w+\{([^,]+),$", text, re.MULTILINE) == ["medgen", "cardoso2022monai", "lim2017geometric"]
     assert text.count("{") == text.count("}") and "bundle x_vae 1.2, weights abababababab; bundle y_gan" in text
     assert "version = {0.1.0}" in text and "version 1.6.1" in text
+
+
+def test_measures_have_the_papers_that_defined_them() -> None:
+    text = bibtex({"medgen": "0.1.0", "monai": "1.6.1"}, [], {"psnr", "ssim", "frechet"})
+    assert re.findall(r"^@\w+\{([^,]+),$", text, re.MULTILINE)[2:] == ["wang2004image", "heusel2017gans"]
+    keys = [parse(paper)[0] for paper in MEASURES.values()]
+    assert len(set(keys)) == len(keys) and all("title" in parse(paper)[1] for paper in MEASURES.values())

@@ -171,8 +171,7 @@ def test_distributions_and_their_copies_are_in_the_report_and_a_csv_of_tables(tm
     for text in ((tmp_path / "all.html").read_text(), (tmp_path / "all.md").read_text()):
         assert all(word in text for word in ("FD-medgen-v1[abc]", "2 [1, 3]", "9 are few", "made-7", "sub-3", "75%"))
     found = list(csv.DictReader(io.StringIO((tmp_path / "all.csv").read_text())))
-    assert [(one["table"], one["view"], one["measure"], one["value"]) for one in found][0] == ("distributions", "axial", "frechet", "2.0")
-    assert len(found) == 4
+    assert [one["measure"] for one in found] == ["frechet", "recall"] * 2 and {one["table"] for one in found} == {"distributions"}
 
 
 def test_many_labels_are_one_table(folder: Path, tmp_path: Path) -> None:
