@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medgen.scans.find import Case, Found, find
+from medgen.scans.find import Case, Found, find, not_here
 from medgen.scans.scan import ScanError
 
 DESCRIPTION = "dataset_description.json"
@@ -148,7 +148,7 @@ def _structural(root: Path) -> tuple[list[Path], list[ScanError], list[str]]:
         elif is_uncertainty(stem):
             left["of uncertainty"] += 1
         elif not path.exists():
-            errors.append(ScanError(path, "is a link to a file that is not here", "get its content (datalad get, git annex get)"))
+            errors.append(not_here(path))
         else:
             files.append(path)
     return files, errors, [f"{root}: {count} image(s) {what} left out" for what, count in sorted(left.items())]

@@ -20,6 +20,7 @@ SUFFIXES = {
     ".nii": "nifti", ".nii.gz": "nifti", ".hdr": "nifti", ".mgz": "nifti", ".mgh": "nifti",
     ".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha", ".dcm": "dicom",
 }  # fmt: skip
+NOT_HERE = "is a link to a file that is not here"
 META = b"\2\0\0\0UL\4\0"  #: how the file meta information begins (PS3.10 7.1): a slice whose mark is damaged is not passed over
 
 
@@ -53,7 +54,8 @@ def find(paths: Path | Sequence[Path], *, four_d: bool = False) -> Found:
     Files in a folder are scans by their suffix, or by the DICM mark of DICOM. DICOM files are grouped into volumes: one
     series may hold several, and one file too. With `four_d`, volumes of a series that lie at the same places and differ in
     time, echo or b-value are one case. A broken slice is a case of its own, so that it is an error when read, not a slice
-    less. Hidden files are passed over; so are localizers and DICOM objects that are no images, with a note.
+    less. A link with the suffix of a scan that leads to no file is an error. Hidden files are passed over; so are localizers
+    and DICOM objects that are no images, and other links that lead to no file, with a note.
     Names come from files and folders, never from headers (but for modality and series number).
     """
     cases: list[Case] = []
@@ -91,6 +93,11 @@ def kind_by_name(name: str) -> str | None:
     return next((kind for suffix, kind in SUFFIXES.items() if name.lower().endswith(suffix)), None)
 
 
+def not_here(link: Path) -> ScanError:
+    """Return the error of a link that leads to no file, as in a checkout of git-annex whose content was not fetched."""
+    return ScanError(link, NOT_HERE, "get its content (datalad get, git annex get), or remove the link")
+
+
 def case_name(file: str) -> str:
     """Return the name of the case that a file, or a folder, is: safe as a file name, without the suffix of a scan."""
     return _safe(re.sub(r"(\.nii)?\.\w+$", "", file, flags=re.IGNORECASE) if kind_by_name(file) else file)
@@ -100,7 +107,8 @@ def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[
     cases: list[Case] = []
     errors: list[ScanError] = []
     dicom: list[Path] = []
-    for file in _files(path, errors, set()):
+    dangling: list[Path] = []
+    for file in _files(path, errors, dangling, set()):
         try:
             kind = kind_of(file)
         except OSError as error:
@@ -111,8 +119,16 @@ def _cases(path: Path, four_d: bool) -> tuple[list[Case], list[ScanError], list[
         elif kind:
             cases.append(Case(case_name(file.name), (file,), kind))
     groups, skipped = group(dicom, four_d)
+    lacking = {link.parent for link in dangling if kind_by_name(link.name) in ("dicom", None)}
+    for one in groups:
+        if one.files[0].parent in lacking:
+            one.notes += ("may lack slices: a link beside it leads to no file",)
     names = _dicom_names(groups)
     cases += [Case(name, one.files, "dicom", one.parts, one.headers, one.notes) for name, one in zip(names, groups)]
+    others = [link for link in dangling if link != path and not kind_by_name(link.name)]
+    errors += [not_here(link) for link in dangling if link == path or kind_by_name(link.name)]
+    if others:
+        skipped.append(f"{others[0]}: {NOT_HERE}" + (f" (and {len(others) - 1} more such links)" if len(others) > 1 else ""))
     return cases, errors, skipped
 
 
@@ -135,10 +151,13 @@ def _dicom_names(groups: Sequence[Group]) -> list[str]:
     return names
 
 
-def _files(path: Path, errors: list[ScanError], seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """Yield the files under a path, each folder once, however links lead to it."""
+def _files(path: Path, errors: list[ScanError], dangling: list[Path], seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Yield the files under a path, each folder once, however links lead to it; links that lead nowhere are `dangling`."""
     if path.is_file():
         yield path
+        return
+    if path.is_symlink() and not path.exists():
+        dangling.append(path)
         return
     try:
         stat = path.stat()
@@ -154,9 +173,11 @@ def _files(path: Path, errors: list[ScanError], seen: set[tuple[int, int]]) -> I
             if child.name.startswith("."):
                 continue
             if child.is_dir():
-                yield from _files(child, errors, seen)
+                yield from _files(child, errors, dangling, seen)
             elif child.is_file():
                 yield child
+            elif child.is_symlink() and not child.exists():
+                dangling.append(child)
         except OSError as error:
             errors.append(_unreadable(child, error))
 

@@ -10,7 +10,7 @@ import nibabel as nib
 import pytest
 import SimpleITK as sitk
 
-from medgen.scans import Case, find, read
+from medgen.scans import Case, ScanError, find, read
 from tests.scans.phantoms import (
     ORIENTATIONS,
     SECRETS,
@@ -210,6 +210,33 @@ def test_an_unreadable_place_is_an_error_and_the_rest_is_found(tmp_path: Path, m
     monkeypatch.setattr(Path, "iterdir", iterdir)
     cases, (error,), _ = find(tmp_path)
     assert [case.name for case in cases] == ["a"] and error.path == str(tmp_path / "locked")
+
+
+def test_a_link_to_a_file_that_is_not_here_is_an_error_of_that_file(tmp_path: Path) -> None:
+    nifti(tmp_path / "in/b.nii.gz")
+    for name in ("a.nii.gz", "deep/c.nrrd", ".hidden.nii.gz", "notes.txt", "table.tsv"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).symlink_to(tmp_path / ".git/annex/objects/gone")
+    cases, errors, skipped = find(tmp_path / "in")
+    assert [case.name for case in cases] == ["b"]
+    assert [error.path for error in errors] == [str(tmp_path / "in/a.nii.gz"), str(tmp_path / "in/deep/c.nrrd")]
+    assert skipped == [f"{tmp_path / 'in/notes.txt'}: is a link to a file that is not here (and 1 more such links)"]
+    for name in ("a.nii.gz", "notes.txt"):  # named itself, whatever its suffix
+        with pytest.raises(ScanError, match=r"is a link to a file that is not here; get its content .*git annex get.* or remove the link"):
+            read(tmp_path / "in" / name)
+    (tmp_path / "in/loop.nii").symlink_to("loop.nii")
+    assert len(find(tmp_path / "in").errors) == 3
+
+
+def test_a_slice_that_is_a_link_to_no_file_is_told(tmp_path: Path) -> None:
+    *_, last = save_series(series(), tmp_path / "study")
+    for name, count in (("IM5", 0), ("z004.dcm", 1)):
+        last.rename(tmp_path / name)
+        (tmp_path / "study" / name).symlink_to(tmp_path / "gone")
+        (case,), errors, _ = find(tmp_path / "study")
+        assert len(errors) == count and "may lack slices: a link beside it leads to no file" in read(case).warnings
+        (tmp_path / "study" / name).unlink()
+        last = (tmp_path / name).rename(tmp_path / "study/z004.dcm")
 
 
 def test_volumes_of_one_file_are_cases_of_their_own_names(tmp_path: Path) -> None:
