@@ -82,9 +82,9 @@ class Ledger:
             self._sql.execute("DELETE FROM workers WHERE id LIKE ? || '%'", (self.worker,))
 
     def lead(self, hands: int) -> None:
-        """Tell how many workers this process leads: each counts as one for who asks how a run stands."""
+        """Tell how many workers this process leads: each counts as one for who asks how a run stands; of none, it has left."""
         with self._guarded():
-            self._sql.execute("DELETE FROM workers WHERE id LIKE ? || '/%'", (self.worker,))
+            self._sql.execute("DELETE FROM workers WHERE id LIKE ? || ?", (self.worker, "/%" if hands else "%"))
             for number in range(1, hands):
                 self._sql.execute("INSERT INTO workers VALUES (?, ?, ?, 0)", (f"{self.worker}/{number}", machine(), identity()))
 

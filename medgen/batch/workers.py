@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import torch
 
-from medgen.batch.claims import Claims
+from medgen.batch.claims import POLL, Claims
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.logs import log_target, write_json_lines
 from medgen.batch.run import Options, Result, begin, run, works
@@ -40,11 +40,11 @@ def share(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Resul
                 left.append(one.case)
             else:
                 yield Result(one.case, error=settled.reason)
-    if left:
-        yield from _gather(bundle, left, replace(options, retry=False, overwrite=False))  # both are planned
+        if left:
+            yield from _gather(bundle, left, replace(options, retry=False, overwrite=False), ledger)  # both are planned
 
 
-def _gather(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Result]:
+def _gather(bundle: Bundle, cases: list[Case], options: Options, ledger: Ledger) -> Iterator[Result]:
     context = get_context("spawn")
     workers, readers = [], []
     try:
@@ -57,8 +57,13 @@ def _gather(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Res
             readers.append(reader)
         settled: dict[str, Result] = {}
         told: set[str] = set()
+        absent = options.workers  #: who are starting, and not in the ledger yet: this process stands for them
+        ledger.lead(absent)
         while readers:
-            for ready in cast("list[Connection]", wait(readers)):
+            before, absent = absent, min(absent, max(0, len(readers) - len(ledger.others()))) if absent else 0
+            if absent != before:
+                ledger.lead(absent)
+            for ready in cast("list[Connection]", wait(readers, POLL if absent else None)):
                 try:
                     sent = ready.recv()
                 except (EOFError, OSError):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +18,9 @@ from medgen.batch import claims
 from medgen.batch.ledger import Ledger
 from medgen.batch.ledger_file import NAME
 from medgen.batch.run import Options, run, without_results
+from medgen.batch.status import status
 from medgen.batch.workers import share
-from medgen.bundles import Bundle, open_bundle
+from medgen.bundles import Bundle, BundleError, open_bundle
 from medgen.scans import Case, find
 from tests.batch.killing import Workers, assert_same, kill_at_random, tallied, tally
 from tests.batch.tiny import ball, quick_bundle, save, scans
@@ -136,6 +140,31 @@ def test_worker_processes_settle_each_case_once(bundle: Bundle, tmp_path: Path) 
     assert done.files and sorted(results) == [case.name for case in cases]
     assert [name for name, result in results.items() if result.error] == ["p3_T1"]
     assert not results["p0_T1"].files and len([r for r in results.values() if r.files]) == 4
+
+
+def test_a_run_whose_workers_are_starting_is_at_work(bundle: Bundle, tmp_path: Path) -> None:
+    cases, options = cases_of(scans(tmp_path / "in", 6)), Options(tmp_path / "out", workers=2)
+    seen, ended = [], threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            with suppress(BundleError):  # none is there yet
+                about = status(options.output)
+                if about["planned"] + about["running"]:
+                    seen.append((about["workers"], about["done"] + about["running"]))
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        assert all(result.files for result in share(bundle, cases, options))
+    finally:
+        ended.set()
+        thread.join()
+    starting = [workers for workers, begun in seen if not begun]
+    assert len(starting) > 10 and min(starting) >= 1 and starting.count(2) > len(starting) / 2
+    assert max(workers for workers, _ in seen) <= 4
+    assert status(options.output)["workers"] == 0
 
 
 def test_a_scan_that_gets_the_program_killed_twice_for_memory_fails_alone(

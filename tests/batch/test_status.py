@@ -78,6 +78,8 @@ def test_who_leads_workers_counts_as_many(tmp_path: Path) -> None:
         assert len(other.others()) == 3 and status(tmp_path)["workers"] == 4
         ledger.lead(2)
         assert len(other.others()) == 2 and ledger.others() == [other.worker]
+        ledger.lead(0)  # the others do all
+        assert other.others() == [] and status(tmp_path)["workers"] == 1
     assert status(tmp_path)["workers"] == 0
 
 
