@@ -39,6 +39,30 @@ def test_run_again_goes_on_and_status_tells(blur: Path, tmp_path: Path) -> None:
     assert code == 2 and "give the output folder of a run" in err
 
 
+def test_status_tells_what_could_not_be_read_and_no_more_what_is_gone(blur: Path, tmp_path: Path) -> None:
+    folder, out = scans(tmp_path / "in", 1), tmp_path / "out"
+    (folder / "h.nii.gz").write_bytes(b"broken")
+    code, text, _ = call("run", blur, folder, tmp_path / "nonexist.nii.gz", "-o", out, "--device", "cpu")
+    assert code == 1 and "1 written" in text and "2 failed (--retry tries them again)" in text
+    text = call("status", out)[1]
+    assert "1 done, 2 failed" in text and "h.nii.gz: " in text and "nonexist.nii.gz: there is no such file or folder" in text
+    (folder / "h.nii.gz").unlink()
+    assert call("run", blur, folder, "-o", out, "--device", "cpu")[0] == 0
+    text = call("status", out)[1]
+    assert "1 done" in text and "failed" not in text
+
+
+def test_a_scan_that_is_done_stays_so_when_names_shift(blur: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    save(folder / "a/g.nii.gz", ball(0))
+    run = ("run", blur, folder, "-o", out, "--device", "cpu")
+    assert call(*run)[0] == 0
+    save(folder / "b/g.nii.gz", ball(1))
+    code, text, _ = call(*run, "--report")
+    assert code == 0 and "1 written" in text and "1 were there already" in text and "2 done" in call("status", out)[1]
+    assert sorted(path.name for path in out.glob("*.nii.gz")) == ["b_g_blur.nii.gz", "g_blur.nii.gz"]
+
+
 def test_a_ledger_that_is_damaged_is_one_line(blur: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/ledger.sqlite").write_bytes(b"no ledger" * 999)

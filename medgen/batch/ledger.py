@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,17 +95,10 @@ class Ledger:
         """
         anew = [*(["failed"] if retry or again else []), *(["done"] if again else [])]
         reset = f"UPDATE cases SET state='planned', turn=turn+1, deaths=0 WHERE name=? AND state IN ({', '.join('?' * len(anew))})"
-        with self._guarded():
-            self._sql.execute("BEGIN IMMEDIATE")
-            try:
-                for name, bundle in names:
-                    self._sql.execute("INSERT OR IGNORE INTO cases (name, bundle, state) VALUES (?, ?, 'planned')", (name, bundle))
-                    self._sql.execute(reset, (name, *anew))
-                self._sql.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._sql.execute("ROLLBACK")
-                raise
+        with self._guarded(), self._at_once():
+            for name, bundle in names:
+                self._sql.execute("INSERT OR IGNORE INTO cases (name, bundle, state) VALUES (?, ?, 'planned')", (name, bundle))
+                self._sql.execute(reset, (name, *anew))
 
     def forget(self, bundle: str, keep: Iterable[str]) -> None:
         """Take out what is planned or was interrupted of a bundle, but for some names; only where nobody else runs."""
@@ -113,6 +106,37 @@ class Ledger:
         with self._guarded():
             self._sql.execute("DELETE FROM cases WHERE bundle=? AND state IN ('planned', 'running') AND name NOT IN "
                               "(SELECT value FROM json_each(?))", (bundle, names))  # fmt: skip
+
+    def forget_gone(self, given: Iterable[str], keep: Iterable[str]) -> None:
+        """Take out what is not done and lay under these paths, but for some names; nothing where others run."""
+        if not self.others():
+            with self._guarded():
+                self._sql.execute("DELETE FROM cases WHERE state<>'done' AND name NOT IN (SELECT value FROM json_each(?)) AND name IN "
+                                  "(SELECT name FROM sources WHERE given IN (SELECT value FROM json_each(?))) AND NOT EXISTS "
+                                  "(SELECT 1 FROM workers WHERE id<>?)", (json.dumps([*keep]), json.dumps([*given]), self.worker))  # fmt: skip
+
+    def enter_sources(self, sources: Mapping[str, tuple[str, str]], given: Sequence[str], unread: Iterable[str]) -> None:
+        """Enter where cases lie, and what else was `unread` there, in place of what was so at an earlier look at some of it."""
+        paths = json.dumps(given)
+        with self._guarded(), self._at_once():
+            self._sql.executemany("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", ((name, *source) for name, source in sources.items()))
+            self._sql.execute("DELETE FROM unread WHERE given=?1 OR EXISTS (SELECT 1 FROM json_each(unread.given) AS one WHERE one.value IN "
+                              "(SELECT value FROM json_each(?1)))", (paths,))  # fmt: skip
+            self._sql.executemany("INSERT INTO unread VALUES (?, ?)", ((paths, reason) for reason in unread))
+
+    def sources(self) -> dict[str, str]:
+        """Return the hash of the path of each case whose place is known, by name."""
+        return dict(self._all("sources", "name, path"))
+
+    def unread(self) -> list[str]:
+        """Return what could not be read before it was a case: a line each."""
+        return [reason for (reason,) in self._all("unread", "reason")]
+
+    def _all(self, table: str, columns: str) -> list[tuple[str, ...]]:
+        with self._guarded():
+            if not self._sql.execute("SELECT 1 FROM sqlite_master WHERE name=?", (table,)).fetchone():
+                return []  # of an earlier medgen, and only looked at
+            return self._sql.execute(f"SELECT {columns} FROM {table}").fetchall()
 
     def rows(self, name: str | None = None) -> list[Row]:
         """Return what is known of all cases, or of one."""
@@ -197,6 +221,18 @@ class Ledger:
         while not self._closing.wait(BEAT):
             with suppress(RunStopped), self._guarded():  # a full disk stops the run where it matters
                 self._sql.execute("UPDATE workers SET beat=beat+1 WHERE id LIKE ? || '%'", (self.worker,))
+
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """Make all changes or none."""
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._sql.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._sql.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

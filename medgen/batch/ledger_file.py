@@ -36,6 +36,10 @@ CREATE TABLE IF NOT EXISTS cases (
     deaths INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS workers (id TEXT PRIMARY KEY, machine TEXT NOT NULL, process TEXT NOT NULL, beat INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS sources (  -- of cases, by hashes of paths: what was given that a case lay under, and the case's own
+    name TEXT PRIMARY KEY, given TEXT NOT NULL, path TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS unread (given TEXT NOT NULL, reason TEXT NOT NULL); -- what was no case, of runs over such paths (JSON)
 CREATE TABLE IF NOT EXISTS sent (name TEXT NOT NULL, pacs TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (name, pacs));
 """
 

@@ -12,15 +12,16 @@ from medgen.scans import ScanError
 
 
 def failed_in(folder: Path) -> dict[str, str]:
-    """Return a line for each case that failed in the runs on an output folder, by the name of its result.
+    """Return a line for each case that failed in the runs on an output folder, by the name of its result, and for what could be none.
 
     Nothing where the folder has no ledger. Raises `BundleError` for one that cannot be read.
     """
     if not (folder / NAME).is_file():
         return {}
     with Ledger(folder, only_read=True) as ledger:
-        rows = ledger.rows()
-    return {row.name: _line(row.name, row.bundle, row.reason or "failed") for row in rows if row.state == "failed"}
+        rows, unread = ledger.rows(), ledger.unread()
+    lines = {row.name: _line(row.name, row.bundle, row.reason or "failed") for row in rows if row.state == "failed"}
+    return {**lines, **{reason: without_folders(reason) for reason in unread}}
 
 
 def failed_of(cases: Mapping[str, str], folder: Path, unread: Sequence[ScanError], *, deidentify: bool) -> list[str]:

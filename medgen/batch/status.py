@@ -24,9 +24,10 @@ def status(folder: Path) -> dict[str, Any]:
     if not (folder / NAME).is_file():
         raise BundleError(f"{folder}: holds no {NAME}; give the output folder of a run")
     with Ledger(folder, only_read=True) as ledger:
-        rows = ledger.rows()
+        rows, unread = ledger.rows(), ledger.unread()
         workers = len(ledger.others())
         states = Counter("interrupted" if row.state == "running" and not ledger.held(row) else row.state for row in rows)
+    states["failed"] += len(unread)
     took = [row.seconds for row in rows if row.state == "done" and row.seconds]
     each = sum(took) / len(took) if took else None
     left = states["planned"] + states["running"] + states["interrupted"]
@@ -35,7 +36,10 @@ def status(folder: Path) -> dict[str, Any]:
         "workers": workers,
         "scans_an_hour": round(3600 * workers / each, 1) if each and workers else None,
         "seconds_left": round(left * each / workers, 1) if each and workers else None,
-        "failures": [{"case": row.name, "reason": row.reason} for row in rows if row.state == "failed"],
+        "failures": [
+            *({"case": row.name, "reason": row.reason} for row in rows if row.state == "failed"),
+            *({"case": None, "reason": reason} for reason in unread),
+        ],
     }
 
 

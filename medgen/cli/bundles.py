@@ -97,6 +97,7 @@ def run(
     from medgen.batch.logs import write_json_lines
     from medgen.batch.object_store import Objects, as_path, find_all, is_url
     from medgen.batch.run import Options, without_results
+    from medgen.batch.sources import enter_sources, keep_names
     from medgen.bundles import BundleError, open_bundle
     from medgen.cli.order import make
     from medgen.scans import ScanError
@@ -128,6 +129,7 @@ def run(
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
         options = Options(folder, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive, bids=bids,
                           mask=mask, memory=memory, retry=retry, workers=workers, scheduler=scheduler, url=url)  # fmt: skip
+        cases = keep_names(opened, cases, options)
         screen = console()
         for note in skipped if bids and not json_lines else ():
             screen.print(note, markup=False)
@@ -142,6 +144,7 @@ def run(
                 Objects(url).prove()
             if scheduler:
                 opened = replace(opened, device=device or "")  # the workers' to check
+            enter_sources(opened, cases, errors, [as_path(place) for place in paths], options)
             failed = progress.follow(opened, cases, errors, options, screen, json_lines)
             if report:
                 screen.quiet = json_lines  # what is printed is for machines then
