@@ -132,7 +132,7 @@ class Ledger:
         """Return what could not be read before it was a case: a line each."""
         return [reason for (reason,) in self._all("unread", "reason")]
 
-    def _all(self, table: str, columns: str) -> list[tuple[str, ...]]:
+    def _all(self, table: str, columns: str) -> list[Any]:
         with self._guarded():
             if not self._sql.execute("SELECT 1 FROM sqlite_master WHERE name=?", (table,)).fetchone():
                 return []  # of an earlier medgen, and only looked at
