@@ -75,6 +75,11 @@ def mask_of(metadata: Mapping[str, Any]) -> str:
     return next((task.mask for task in BY_BUNDLE if task.purpose == metadata.get("purpose")), "")
 
 
+def takes_labels(metadata: Mapping[str, Any]) -> bool:
+    """Return whether a bundle takes label maps, not scans, by its metadata."""
+    return any(task.labels and task.purpose == metadata.get("purpose") and task.text == bool(metadata.get("text")) for task in BY_BUNDLE)
+
+
 def tasks() -> list[Task]:
     """Return the tasks that can be done here: those with a bundle, and evaluation."""
     return [*(task for task in BY_BUNDLE if bundles_of(task)), EVALUATE]
