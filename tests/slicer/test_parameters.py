@@ -74,11 +74,13 @@ def test_a_task_needs_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [task.name for task in tasks()] == ["repair", "evaluate"]
     (files, *_) = groups_of(tasks()[0], COMMANDS)
     assert [one.name for one in files.parameters] == ["bundle", "input", "output", "mask"]
+    assert files.parameters[2].label == "Output volume"
     to_order(tmp_path)
     brighter(tmp_path)
     assert [task.name for task in tasks()] == ["repair", "translate", "synthesise from text", "evaluate"]
     (files, *_) = groups_of(tasks()[2], COMMANDS)
     assert [(one.name, one.index) for one in files.parameters] == [("bundle", None), ("text", None), ("seed", None), ("output", 0)]
+    assert files.parameters[3].label == "SYNTHETIC volume"
     assert "reference=" not in describe("a", "b", [files])  # there is no input whose grid it could have
     line = ["--bundle", "to_order", "--text", "12", "--seed", "3", "out.nii"]
     assert parse([files], line) == {"returnparameterfile": None, "bundle": "to_order", "text": "12", "seed": 3, "output": "out.nii"}
