@@ -185,6 +185,13 @@ class Ledger:
                 self._sql.execute("DELETE FROM workers WHERE id=?", (one,))
         return living
 
+    def elsewhere(self) -> list[str]:
+        """Return the living workers on other machines."""
+        living = self.others()
+        with self._guarded():
+            here = {one for (one,) in self._sql.execute("SELECT id FROM workers WHERE machine=?", (machine(),)).fetchall()}
+        return [one for one in living if one not in here]
+
     def _change(self, row: Row, **values: Any) -> bool:
         texts = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in values.items()}
         to = ", ".join(f"{key}=:{key}" for key in texts)
