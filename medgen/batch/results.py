@@ -76,7 +76,7 @@ def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
 def stem(bundle: Bundle, case: Case, options: Options) -> str:
     """Return the name of a case's result, by which the ledger knows it."""
     if options.bids:
-        return derived(case, bundle.root.name).name
+        return derived(case, bundle.root.name, contrast=_made(bundle)).name
     return f"{_pseudonym(case) if options.deidentify else case.name}_{bundle.root.name}"
 
 
@@ -85,9 +85,14 @@ def _derivative(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]
     labels = {"": "", **({"uncertainty": UNCERTAINTY} if options.uncertainty else {})}
     files: dict[str, Path] = {}
     for key, label in labels.items():
-        path = options.output / derived(case, bundle.root.name, label)
+        path = options.output / derived(case, bundle.root.name, label, contrast=_made(bundle))
         files |= {key: path.with_name(f"{path.name}.nii.gz"), f"{key}json": path.with_name(f"{path.name}.json")}
     return files
+
+
+def _made(bundle: Bundle) -> str | None:
+    """Return the contrast of what a bundle makes, where it makes another than it is given."""
+    return str(bundle.settings["contrast"]) if bundle.metadata.get("synthetic") and "contrast" in bundle.settings else None
 
 
 @cache

@@ -78,7 +78,7 @@ def without_results(cases: list[Case], paths: Sequence[Path], output: Path, bund
 
 def begin(ledger: Ledger, work: list[Work], options: Options) -> None:
     """Enter what is to be done into the ledger, and clean up after runs that were killed."""
-    if not ledger.others():
+    if not ledger.elsewhere():  # whose processes cannot be told to be dead
         for folder in (options.output, *(options.output.glob("sub-*/**/anat") if options.bids else ())):
             remove_leftovers(folder)
     ledger.plan(((one.name, one.bundle) for one in work), retry=options.retry, again=options.overwrite)

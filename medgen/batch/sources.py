@@ -28,10 +28,10 @@ def keep_names(bundle: Bundle, cases: list[Case], options: Options) -> list[Case
         return cases
     ending = f"_{bundle.root.name}"
     with Ledger(options.output, only_read=True) as ledger:
-        settled = {row.name for row in ledger.rows() if row.state in ("done", "failed") and row.name.endswith(ending)}
+        entered = {row.name for row in ledger.rows() if row.name.endswith(ending)}
         known: dict[str, set[str]] = defaultdict(set)
         for name, source in ledger.sources().items():
-            if name in settled:
+            if name in entered:
                 known[source].add(name)
     kept, new = [], []
     for case in cases:
@@ -64,7 +64,6 @@ def enter_sources(bundle: Bundle, cases: Sequence[Case], unread: Sequence[ScanEr
         found[stem(bundle, case, options)] = root, _source(bundle, case)
     reasons = [f"a file: {error.reason}; {error.remedy}" if options.deidentify else str(error) for error in unread]
     with Ledger(options.output) as ledger:
-        ledger.forget_gone(roots.values(), keep=found)
         ledger.enter_sources(found, sorted(set(roots.values())), reasons)
 
 

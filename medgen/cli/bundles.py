@@ -19,16 +19,17 @@ def bundles(json_rows: Annotated[bool, typer.Option("--json", help="one JSON lis
     from rich.table import Table
 
     from medgen.bundles import BundleError, available, read_metadata
-    from medgen.slicer.tasks import mask_of
+    from medgen.slicer.tasks import mask_of, takes_labels
 
     try:
         known = {name: read_metadata(root) for name, root in available().items()}
     except BundleError as error:
         raise fail(str(error)) from None
     if json_rows:
-        keys = {"version": "", "task": "", "settings": {}, "uncertainty": False, "text": False}
+        keys = {"version": "", "task": "", "settings": {}, "uncertainty": False, "text": False, "synthetic": False}
         told = {name: {key: about.get(key, default) for key, default in keys.items()} for name, about in known.items()}
-        print(json.dumps([{"name": name, **one, "mask": mask_of(known[name])} for name, one in told.items()]))
+        taken = {name: {"mask": mask_of(about), "labels": takes_labels(about)} for name, about in known.items()}
+        print(json.dumps([{"name": name, **one, **taken[name]} for name, one in told.items()]))
         return
     table = Table("bundle", "version", "what it does", box=None)
     for name, about in known.items():
@@ -193,7 +194,8 @@ def _settings(given: list[str]) -> dict[str, Any]:
         name, sign, value = text.partition("=")
         if not sign:
             raise fail(f"--set wants NAME=VALUE, not {text}")
-        word = {"none": "null"}.get(value.lower(), value.lower())  # as Python writes them
+        lower = {"none": "null"}.get(value.lower(), value.lower())  # as Python writes them
+        word = value if '"' in value else lower  # a string has its own case
         try:
             chosen[name] = json.loads(word)
         except ValueError:

@@ -17,6 +17,7 @@ DESCRIPTION = "dataset_description.json"
 SUFFIXES = (
     "T1w", "T2w", "PDw", "T2starw", "FLAIR", "inplaneT1", "inplaneT2", "PDT2", "angio", "UNIT1", "T1rho", "T2star", "FLASH", "PD",
 )  # fmt: skip
+SUFFIX_OF = {"T1": "T1w", "T2": "T2w", "FLAIR": "FLAIR"}
 #: A name without its extension: subject and session, which are its folders too, other entities, suffix.
 NAME = re.compile(r"(sub-[A-Za-z0-9+]+)(_ses-[A-Za-z0-9+]+)?((?:_[a-z]+-[A-Za-z0-9+]+)*)_([A-Za-z0-9]+)")
 NIFTI = re.compile(r"\.nii(\.gz)?$")
@@ -85,10 +86,11 @@ def scans_in(paths: Path | Sequence[Path]) -> Found:
     return Found(found.cases, [*errors, *found.errors], [*skipped, *found.skipped])
 
 
-def derived(case: Case, *labels: str) -> Path:
+def derived(case: Case, *labels: str, contrast: str | None = None) -> Path:
     """Return where in a derivative a result lies, without its extension: the source's name, with a desc of these labels.
 
-    A desc that is there begins it. The number that sets a case apart from another of its name (`sub-01_T1w-2`) goes
+    The suffix is the source's, or that of another `contrast` that was made of it (T1, T2, FLAIR), and then the desc tells of
+    what. A desc that is there begins it. The number that sets a case apart from another of its name (`sub-01_T1w-2`) goes
     into it, after the first label.
     """
     stem = _stem(case.files[0])
@@ -96,11 +98,13 @@ def derived(case: Case, *labels: str) -> Path:
     if parts is None:
         raise ScanError(case.files[0], "has no BIDS name", "give the root of a BIDS dataset")
     described = DESC.search(parts[3])
-    told = [described[1] if described else "", labels[0] + case.name.removeprefix(stem), *labels[1:]]
+    suffix = SUFFIX_OF.get(contrast or "", parts[4])
+    source = f"from {parts[4]}" if suffix != parts[4] else ""
+    told = [described[1] if described else "", labels[0] + case.name.removeprefix(stem), source, *labels[1:]]
     words = re.findall(r"[A-Za-z0-9]+", " ".join(told))
     desc = words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:])
     folder = Path(parts[1], *([parts[2][1:]] if parts[2] else []), "anat")
-    return folder / f"{parts[1]}{parts[2] or ''}{DESC.sub('', parts[3])}_desc-{desc}_{parts[4]}"
+    return folder / f"{parts[1]}{parts[2] or ''}{DESC.sub('', parts[3])}_desc-{desc}_{suffix}"
 
 
 def source_name(name: str) -> str:

@@ -37,6 +37,7 @@ def run(name: str, arguments: Sequence[str], commands: Mapping[str, Command]) ->
                 raise ValueError(f"there is no module '{name}'; run medgen slicer install again")
             groups = groups_of(task, commands)
             values = parse(groups, arguments)
+            _check_places(groups, values)
             print(f"<filter-start><filter-name>{task.title}</filter-name></filter-start>", flush=True)
             results = _evaluate(values) if task is EVALUATE else _make(groups, values) if task.text else _restore(groups, values)
             if values["returnparameterfile"]:
@@ -47,6 +48,19 @@ def run(name: str, arguments: Sequence[str], commands: Mapping[str, Command]) ->
             os.write(standard_error, f"medgen: {_line(error, groups, values)}\n".encode())
             return 1
     return 0
+
+
+def _results(groups: Sequence[Group], values: Mapping[str, Any]) -> list[str]:
+    """Return the files that Slicer asked for."""
+    every = (one for group in groups for one in group.parameters)
+    return [values[one.name] for one in every if one.is_file and one.output and values.get(one.name)]
+
+
+def _check_places(groups: Sequence[Group], values: Mapping[str, Any]) -> None:
+    """Raise ValueError where the folder of a result is not there: before the network works for nothing."""
+    for place in _results(groups, values):
+        if not Path(place).parent.is_dir():
+            raise ValueError(f"{place}: its folder is not there; make it, or choose another")
 
 
 def _restore(groups: Sequence[Group], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,7 +176,9 @@ def _line(error: Exception, groups: Sequence[Group], values: Mapping[str, Any]) 
     """Return what went wrong in one line, in which files have the names that Slicer's user knows."""
     from medgen.bundles import BundleError
 
-    if isinstance(error, (BundleError, ValueError)) and str(error).strip():
+    if isinstance(error, OSError) and str(error.filename) in _results(groups, values):
+        line = f"{error.filename}: cannot be written ({error.strerror}); free space, or choose another place"
+    elif isinstance(error, (BundleError, ValueError)) and str(error).strip():
         line = str(error).strip().splitlines()[0]
     else:
         from medgen.batch.run import one_line

@@ -75,6 +75,11 @@ def mask_of(metadata: Mapping[str, Any]) -> str:
     return next((task.mask for task in BY_BUNDLE if task.purpose == metadata.get("purpose")), "")
 
 
+def takes_labels(metadata: Mapping[str, Any]) -> bool:
+    """Return whether a bundle takes label maps, not scans, by its metadata."""
+    return any(task.labels and task.purpose == metadata.get("purpose") and task.text == bool(metadata.get("text")) for task in BY_BUNDLE)
+
+
 def tasks() -> list[Task]:
     """Return the tasks that can be done here: those with a bundle, and evaluation."""
     return [*(task for task in BY_BUNDLE if bundles_of(task)), EVALUATE]
@@ -88,7 +93,7 @@ def groups_of(task: Task, commands: Mapping[str, Command]) -> list[Group]:
 def _restoring(task: Task, command: Command) -> list[Group]:
     known = bundles_of(task)
     about = "; ".join(f"{name}: {metadata.get('task', '')}" for name, metadata in known.items())
-    files = [Parameter("bundle", "choice", about, next(iter(known), ""), choices=tuple(known)), *_taken(task)]
+    files = [Parameter("bundle", "choice", about, next(iter(known), ""), choices=tuple(known)), *_taken(task, known)]
     if task.mask:
         files.append(Parameter("mask", "label", task.mask, label="Mask"))
     if any(metadata.get("uncertainty") for metadata in known.values()):
@@ -106,17 +111,18 @@ def _restoring(task: Task, command: Command) -> list[Group]:
     return [*groups, Group("Result", tuple(results))]
 
 
-def _taken(task: Task) -> list[Parameter]:
-    """Return what a task takes, and the volume that it gives."""
+def _taken(task: Task, known: Mapping[str, Mapping[str, Any]]) -> list[Parameter]:
+    """Return what a task takes, and the volume that it gives. By its label Slicer names a new volume."""
+    label = "SYNTHETIC volume" if all(metadata.get("synthetic") for metadata in known.values()) else "Output volume"
     if task.text:
-        made = Parameter("output", "volume", "the volume that is made", index=0, output=True, label="Output volume")
+        made = Parameter("output", "volume", "the volume that is made", index=0, output=True, label=label)
         example = "what to make, such as: Axial T1 of a 70-year-old woman, 12 mm lesion in the left frontal lobe"
         return [Parameter("text", "text", example), Parameter("seed", "integer", "the same text and seed give the same volume again", "0"), made]
     return [
         Parameter("input", "label", "the label map to paint", index=0, label="Label map") if task.labels else
         Parameter("input", "volume", "the volume to work on", index=0, label="Input volume"),
         Parameter("output", "volume", "the result, on the input's grid and in its units; finer where that is the task", index=1,
-                  output=True, label="Output volume"),
+                  output=True, label=label),
     ]  # fmt: skip
 
 

@@ -86,12 +86,11 @@ def outlined(image: np.ndarray, classes: np.ndarray, affine: np.ndarray) -> np.n
     rim = (away > RIM[0]) & (away <= RIM[1]) & around
     if not rim.any():
         return classes
-    depth = distance_transform_edt(seen, spacing)[seen]
     values = image[seen].astype(np.float64)
     tissue = float(np.median(image[rim]))
-    sign = np.sign(np.median(values[depth >= np.percentile(depth, 80)]) - tissue)
-    fluid = float(np.percentile(values, 90 if sign > 0 else 10))
-    if not sign * (fluid - tissue) > 0:
+    dark, bright = np.percentile(values, (5, 95))
+    fluid = float(bright if bright - tissue > tissue - dark else dark)  # most of a map that is too wide may be tissue
+    if not max(bright - tissue, tissue - dark) > 0:
         return classes
     for _ in range(10):  # the brightest of a bright fluid are few
         beyond = values[(values - tissue) / (fluid - tissue) > 0.5]

@@ -85,19 +85,18 @@ def _run(bundle: Bundle, cases: list[Case], options: Options) -> None:
         pass
 
 
-def kill_at_random(bundle: Bundle, cases: list[Case], options: Options, *, workers: int, kills: int, pause: float, seed: int) -> int:
-    """Run to the end while workers are killed after random pauses, one in four times all at once; return the kills."""
+def kill_at_random(bundle: Bundle, cases: list[Case], options: Options, *, workers: int, moments: int, pause: float, seed: int) -> int:
+    """Run to the end while at random moments a worker is killed, one in four times all at once; return how many moments there were."""
     rng = np.random.RandomState(seed)
     running, done = Workers(bundle, cases, options, workers), 0
-    while done < kills and not running.finished():
+    while done < moments and not running.finished():
         time.sleep(rng.exponential(pause))
         if rng.rand() < 0.25:
             running.kill_all()
-            done += workers
             running = Workers(bundle, cases, options, workers)
         else:
             running.kill(rng.randint(workers))
-            done += 1
+        done += 1
     running.join()
     return done
 
@@ -105,7 +104,7 @@ def kill_at_random(bundle: Bundle, cases: list[Case], options: Options, *, worke
 def assert_same(output: Path, undisturbed: Path) -> None:
     """Check that two output folders hold the same files with the same content, but for the seconds that it took."""
     files = [{p.relative_to(o).as_posix(): p for p in sorted(o.rglob("*")) if not p.name.startswith(NAME)} for o in (output, undisturbed)]
-    assert files[0].keys() == files[1].keys()
+    assert files[0].keys() == files[1].keys(), sorted(files[0].keys() ^ files[1].keys())
     for mine, other in zip(files[0].values(), files[1].values()):
         if mine.suffix == ".json":
             told = [{k: v for k, v in json.loads(path.read_text()).items() if k != "seconds"} for path in (mine, other)]

@@ -70,6 +70,22 @@ def test_what_failed_or_is_done_is_planned_again_on_request(tmp_path: Path) -> N
         assert [row.state for row in ledger.rows()] == ["planned", "planned"]
 
 
+def test_what_is_not_done_goes_when_its_place_is_empty(tmp_path: Path) -> None:
+    with planned(tmp_path, "a", "b", "c") as ledger:
+        row = ledger.claim(ledger.rows("a")[0], "")
+        assert row and ledger.done(row, **DONE)
+        ledger.enter_sources({"a": ("in", "in/a"), "b": ("in", "in/b"), "c": ("other", "other/c")}, ["in", "other"], ["in/d: broken"])
+        ledger.enter_sources({"b2": ("in", "in/b")}, ["in"], [])  # the same scan, by another name
+        assert [row.name for row in ledger.rows()] == ["a", "b", "c"] and ledger.unread() == []
+        with Ledger(tmp_path):
+            ledger.enter_sources({}, ["in"], ["in/e: broken"])
+            assert [row.name for row in ledger.rows()] == ["a", "b", "c"]
+        ledger.enter_sources({}, ["in"], ["in/e: broken"])
+        assert [row.name for row in ledger.rows()] == ["a", "c"] and ledger.unread() == ["in/e: broken"]
+        ledger.enter_sources({}, ["other"], [])
+        assert [row.name for row in ledger.rows()] == ["a"] and ledger.unread() == ["in/e: broken"]
+
+
 def _claim_and_wait(folder: Path) -> None:
     ledger = Ledger(folder)
     ledger.claim(ledger.rows()[0], "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import threading
 import time
 from contextlib import suppress
@@ -22,6 +23,7 @@ from medgen.batch.status import status
 from medgen.batch.workers import share
 from medgen.bundles import Bundle, BundleError, open_bundle
 from medgen.scans import Case, find
+from medgen.scans.process import identity
 from tests.batch.killing import Workers, assert_same, kill_at_random, tallied, tally
 from tests.batch.tiny import ball, quick_bundle, save, scans
 
@@ -116,10 +118,26 @@ def test_killed_at_random_moments_nothing_is_lost_halved_or_done_twice(bundle: B
     cases = cases_of(scans(tmp_path / "in", 12))
     assert all(result.files for result in run(bundle, cases, Options(tmp_path / "undisturbed")))
     tally(tmp_path / "out")
-    killed = kill_at_random(bundle, cases, Options(tmp_path / "out"), workers=3, kills=6, pause=0.1, seed=1)
+    killed = kill_at_random(bundle, cases, Options(tmp_path / "out"), workers=3, moments=6, pause=0.1, seed=1)
     assert killed >= 1
     assert tallied(tmp_path / "out") == sorted(f"{case.name}_blur" for case in cases)
     assert_same(tmp_path / "out", tmp_path / "undisturbed")
+
+
+def test_what_a_killed_worker_left_is_removed_while_others_of_this_machine_work(bundle: Bundle, tmp_path: Path) -> None:
+    cases, out = cases_of(scans(tmp_path / "in", 2)), tmp_path / "out"
+    with Ledger(out):  # another worker, alive
+        left, own = out / f".part_1-1_{'0' * 32}.nii.gz", out / f".part_{identity()}_{'0' * 32}.nii.gz"
+        for path in (left, own):
+            path.write_bytes(b"half")
+        assert all(result.files for result in run(bundle, cases, Options(out)))
+        assert not left.exists() and own.exists()
+    own.unlink()
+    with sqlite3.connect(out / NAME) as sql:  # one on a machine whose processes cannot be seen
+        sql.execute("INSERT INTO workers (id, machine, process, beat) VALUES ('x/1', 'elsewhere', '1-1', 1)")
+    left.write_bytes(b"half")
+    list(run(bundle, cases, Options(out)))
+    assert left.exists()
 
 
 def test_two_runs_at_once_share_the_work(bundle: Bundle, tmp_path: Path) -> None:

@@ -80,13 +80,13 @@ def kills(bundle: Bundle, folder: Path, count: int, workers: int) -> str:
     while done < count:
         output = folder / f"out{rounds}"
         tally(output)
-        done += kill_at_random(bundle, cases, Options(output), workers=workers, kills=count - done, pause=0.15, seed=rounds)
+        done += kill_at_random(bundle, cases, Options(output), workers=workers, moments=count - done, pause=0.15, seed=rounds)
         rounds += 1
         if tallied(output) != sorted(f"{case.name}_{bundle.root.name}" for case in cases):
             raise SystemExit(f"{output}: not each case was done once")
         assert_same(output, folder / "undisturbed")
-    return (f"{done} kills of {workers} workers in {rounds} runs of {len(cases)} scans, {time.perf_counter() - started:.0f} s: "
-            "0 lost, 0 half-written, 0 done twice, outputs equal to an undisturbed run")  # fmt: skip
+    return (f"SIGKILL at {done} random moments with {workers} workers, of one or all of them, in {rounds} runs of {len(cases)} scans, "
+            f"{time.perf_counter() - started:.0f} s: 0 lost, 0 half-written, 0 done twice, outputs equal to an undisturbed run")  # fmt: skip
 
 
 def bad(bundle: Bundle, folder: Path, count: int) -> str:

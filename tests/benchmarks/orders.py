@@ -6,7 +6,7 @@ Each order names a contrast, a plane, ventricles of 0.6, 1.5, 2 or 3 times the u
 every second is in Chinese. It is made as `medgen run --text` makes it. The contrast (medgen.synthesis.contrast) and the ventricles
 (medgen.synthesis.ventricles.outlined, as `medgen describe` measures them) are told from the image and its segmentation by brain-any. The
 lesion is what sets the image apart from that of the same order and seed without a lesion, both without noise: where the image has gone more
-than half of the way from that one to the lesion's brightness, around the part with most difference, and is two voxels thick or more
+than half of the way from that one to the lesion's brightness, around the part with most difference, and is some 4 mm thick
 (sulci that a tumour has pushed aside hang on it by less); its side is told by the midplane of the anatomy's frame (x = 0).
 Tumours are ordered without oedema, from which no reader could tell them in T2 or FLAIR. Also told is how exactly the anatomy was built, before it was painted.
 """
@@ -20,7 +20,15 @@ from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
-from scipy.ndimage import binary_opening, gaussian_filter, label, maximum_filter
+from scipy.ndimage import (
+    binary_opening,
+    gaussian_filter,
+    generate_binary_structure,
+    iterate_structure,
+    label,
+    maximum_filter,
+    zoom,
+)
 
 from medgen.anatomy.lesions import longest
 from medgen.batch.ordered import paint
@@ -36,6 +44,7 @@ from tests.benchmarks.numbers import write
 CONTRASTS = ("T1", "T2", "FLAIR", "T1c")
 LOBES = ("frontal", "parietal", "temporal", "occipital")
 SEEN = 20  #: difference that counts, of white matter's 500
+BALL = iterate_structure(generate_binary_structure(3, 1), 2)  #: two half voxels around one: what is no part of a lesion is thinner
 
 
 def drawn(seed: int) -> ScanSpec:
@@ -64,14 +73,20 @@ def lesion_in(image: np.ndarray, without: np.ndarray, affine: np.ndarray) -> tup
         return float("nan"), np.full(3, np.nan)
     core = parts == totals.argmax()  # the part with most difference: a faint change elsewhere may be larger
     contrast = np.median(image[core]) - without  # smaller in cortex than in white matter, so that half of it is another difference there
-    share = (image - without) * contrast > 0.5 * contrast**2
-    every = core | (share & (np.abs(contrast) > SEEN) & (difference > SEEN))
-    thick = binary_opening(every, np.ones((2, 2, 2)))
-    parts, _ = label(thick if (thick & core).any() else every)
-    held = np.bincount(parts[core])
+    seen = (np.abs(contrast) > SEEN) & (difference > SEEN)
+    share = np.where(seen, ((image - without) / np.where(seen, contrast, 1)).clip(0, 1.5), 0)
+    share = np.where(core, np.maximum(share, 0.51), share)
+    box = tuple(slice(max(int(at.min()) - 12, 0), int(at.max()) + 13) for at in np.nonzero(core))
+    fine = zoom(share[box], 2, order=1, grid_mode=True, mode="nearest") > 0.5  # half voxels, so that a rim is not lost with what is thin
+    thick, inner = binary_opening(fine, BALL), core[box].repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    parts, _ = label(thick if (thick & inner).any() else fine)
+    held = np.bincount(parts[inner])
     held[0] = 0
     mask = parts == held.argmax()
-    return longest(mask, affine), affine[:3, :3] @ np.argwhere(mask).mean(0) + affine[:3, 3]
+    corner = affine[:3, :3] @ [axis.start - 0.25 for axis in box] + affine[:3, 3]
+    half = affine.copy()
+    half[:3, :3] /= 2
+    return longest(mask, half), half[:3, :3] @ np.argwhere(mask).mean(0) + corner
 
 
 def measure(bundle: Any, segmenter: Segmenter, seed: int) -> dict[str, Any]:

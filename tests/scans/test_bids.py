@@ -86,6 +86,11 @@ def test_a_result_is_named_like_its_source_with_a_desc(source: Case, labels: lis
     assert derived(source, *labels) == Path(path)
 
 
+def test_another_contrast_has_its_own_suffix_and_tells_its_source() -> None:
+    names = {derived(case(f"sub-1_{source}.nii"), "gan", "Uncertainty", contrast="FLAIR").name for source in ("T1w", "T2w", "FLAIR")}
+    assert names == {"sub-1_desc-ganFromT1wUncertainty_FLAIR", "sub-1_desc-ganFromT2wUncertainty_FLAIR", "sub-1_desc-ganUncertainty_FLAIR"}
+
+
 def test_names_tell_what_belongs_together() -> None:
     with pytest.raises(ScanError, match="has no BIDS name"):
         derived(case("head.nii.gz"), "blur")

@@ -19,7 +19,7 @@ import pythonqt
 import slicer
 from host import Host, at, files_under
 
-WIDGETS = ("inputSelector", "allVolumesCheckBox", "maskSelector", "uncertaintyCheckBox", "settingsGroup", "textEdit", "countSpinBox",
+WIDGETS = ("inputSelector", "labelsSelector", "allVolumesCheckBox", "maskSelector", "uncertaintyCheckBox", "settingsGroup", "textEdit", "countSpinBox",
            "seedSpinBox", "permissiveCheckBox")  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def used(modules: Path, scratch: Path) -> dict[str, Any]:
     """Every bundle chosen; a run, a text, nothing chosen, cancel, and a program that is none."""
     made = Panel(modules, scratch)
     ui, host = made.ui, made.host
-    told: dict[str, Any] = {"title": made.about.title, "enabled": ui.runButton.enabled, "states": {}}
+    told: dict[str, Any] = {"title": made.about.title, "enabled": ui.runButton.enabled, "states": {}, "first": ui.bundleSelector.currentText}
     for bundle in made.panel.bundles:
         made.choose(bundle.name)
         told["states"][bundle.name] = made.state()
@@ -123,6 +123,12 @@ def used(modules: Path, scratch: Path) -> dict[str, Any]:
     told["pictures"].append(made.picture(scratch / "text.png"))
     ui.textEdit.setPlainText("")
     told["empty"] = made.run()
+    made.choose("brain_mri_synthesis_spade")
+    told["labels"] = [ui.allVolumesCheckBox.text, made.run()]  # the scan is none
+    ui.labelsSelector.setCurrentNode(host.volume(*phantom.labels("LPS"), "map", "LabelMapVolume"))
+    ui.runButton.click()
+    told["labels"] += [made.panel.timer.active, [node.GetName() for node in made.panel.logic._waiting.values()]]
+    ui.cancelButton.click()
     made.choose("nothing")
     ui.runButton.click()
     told["busy"] = [ui.runButton.enabled, ui.cancelButton.enabled, ui.progressBar.isHidden()]

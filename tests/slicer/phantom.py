@@ -54,3 +54,17 @@ def scan(storage: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     truth = clean(points(where)).reshape(SHAPE)
     noisy = np.hypot(truth + NOISE * rng.standard_normal(SHAPE), NOISE * rng.standard_normal(SHAPE))
     return noisy.astype(np.int16), where
+
+
+#: Height of the phantom: number of FreeSurfer (cortex, white matter, ventricle, thalamus).
+NUMBERS = {600: 3, 1000: 2, 300: 4, 850: 10}
+
+
+def labels(storage: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the phantom's blobs as a label map (X, Y, Z) int16 in FreeSurfer's numbers in a storage, and its affine."""
+    where = affine(storage)
+    heights = clean(points(where)).reshape(SHAPE)
+    made = np.zeros(SHAPE, np.int16)
+    for height, number in NUMBERS.items():
+        made[heights == height] = number
+    return made, where

@@ -143,6 +143,21 @@ def synthetic(modules: Path, scratch: Path) -> dict[str, Any]:
     return {"translated": translated, "equal": equal, "rows": rows, "left": _left(scratch)}
 
 
+def painted(modules: Path, scratch: Path) -> dict[str, Any]:
+    """Paint a label map."""
+    host = _modules(modules, scratch)
+    _hostile()
+    array, affine = phantom.labels("PIR")
+    result = host.add("ScalarVolume", "result")
+    files = {"input": host.volume(array, affine, "map", "LabelMapVolume"), "output": result}
+    node = host.run("MedGen Synthesise", files, bundle="brain_mri_synthesis_spade", brain_mri_synthesis_spade_contrast="T1", device="cpu")
+    told = {**_told(node), "left": _left(scratch)}
+    if result.GetImageData():
+        np.save(scratch / "painted.npy", at(result, phantom.points(affine)).reshape(array_of(result).shape))
+    host.close()
+    return told
+
+
 def failures(modules: Path, scratch: Path) -> dict[str, Any]:
     """Run what must fail: a wrong value, a volume with NaN."""
     host = _modules(modules, scratch)

@@ -169,6 +169,41 @@ def ordered(modules: Path, scratch: Path) -> dict[str, Any]:
     return told
 
 
+def painted(modules: Path, scratch: Path) -> dict[str, Any]:
+    """Paint all label maps of a scene that has a scan too, one in numbers of no scheme; then volumes of the wrong kind, and translate."""
+    host, logic, request = _logic(modules, scratch)
+    pictures = Pictures(host)
+    known = logic.bundles()
+    told: dict[str, Any] = {"labels": [bundle.name for bundle in known if bundle.labels], "first": known[request.first_choice(known)].name}
+    array, affine = phantom.labels("oblique")
+    labels = host.volume(array, affine, "map", "LabelMapVolume")
+    host.volume(array * 111, affine, "odd", "LabelMapVolume")
+    scan = host.volume(*phantom.scan("LPS"), "scan")
+    told["offered"] = [[node.GetName() for node in logic.volumes(kind)] for kind in (False, True)]
+    asked = request.Request(told["labels"][0], {"contrast": "T1"}, device="cpu", labels=True)
+    logic.run(logic.volumes(True), asked)
+    told["progress"] = _wait(logic)
+    told |= {"error": logic.error, "errors": [result.error for result in logic.results]}
+    result = logic.results[0]
+    np.save(scratch / "painted.npy", at(result.volume, phantom.points(affine)).reshape(array_of(result.volume).shape))
+    told |= {"source": result.source is labels, "name": result.volume.GetName(), "synthetic": result.volume.GetAttribute("medgen.synthetic")}
+    told["show"], told["views"] = logic.show(result), pictures.shown()
+    told["pictures"] = [str(path) for path in pictures.take(scratch, "painted")]
+    told["again"] = [len(logic.volumes()), len(logic.volumes(True))]
+    told["wrong"] = []
+    for nodes, wrong in (([labels, scan], asked), ([labels], request.Request("nothing")), ([], asked)):
+        try:
+            logic.run(nodes, wrong)
+        except ValueError as error:
+            told["wrong"].append(str(error))
+    logic.run([scan], request.Request("brighter", {"contrast": "FLAIR"}))
+    _wait(logic)
+    told["translated"] = [logic.error, *(result.volume.GetName() for result in logic.results)]
+    told["left"] = files_under(scratch / "temporary")
+    host.close()
+    return told
+
+
 def compared(modules: Path, scratch: Path) -> dict[str, Any]:
     """Denoise with the uncertainty, show it, take a picture, save the scene, open it again, and take the picture again."""
     host, logic, request = _logic(modules, scratch)

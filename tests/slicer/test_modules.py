@@ -12,6 +12,7 @@ from medgen.slicer.tasks import BY_BUNDLE, EVALUATE
 from medgen.synthesis.transforms import AcquireScand, OrderScand
 from tests.slicer import phantom
 from tests.slicer.calling import ask
+from tests.slicer.painting import check_painted
 
 
 def test_slicer_takes_every_xml(modules: Path, tmp_path: Path) -> None:
@@ -75,6 +76,12 @@ def test_a_translation_and_a_sentence_give_volumes(modules: Path, tmp_path: Path
         assert words in told["rows"][said]["error"] and len(told["rows"][said]["error"].strip().splitlines()) == 1, told["rows"][said]
         assert told["rows"][said]["status"] == "Completed with errors" and not told["rows"][said]["result"]
     assert told["left"] == []
+
+
+def test_a_label_map_is_painted(modules: Path, tmp_path: Path) -> None:
+    told = ask("scenarios.py", "painted", modules, tmp_path)
+    assert told["status"] == "Completed" and told["error"] == "" and told["left"] == []
+    check_painted(tmp_path / "painted.npy", "PIR", "brain_mri_synthesis_spade")
 
 
 def test_a_failure_is_one_line(modules: Path, tmp_path: Path) -> None:

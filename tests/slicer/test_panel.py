@@ -21,6 +21,8 @@ def test_a_user_runs_a_bundle_makes_a_scan_of_a_text_and_cancels(modules: Path, 
     assert told["title"] == "MedGen" and told["enabled"]
     assert states["nothing"] == {*ALWAYS, "settingsGroup"} and states["cut_out"] == {*ALWAYS, "maskSelector"}
     assert states["to_order"] == set(TEXT) and states["mr_denoise_vae"] >= {*ALWAYS, "uncertaintyCheckBox"}
+    assert states["brain_mri_synthesis_spade"] == {"labelsSelector", *ALWAYS[1:], "settingsGroup"} and told["first"] == "cut_out"
+    assert told["labels"] == ["All loaded label maps", "no label map is chosen; load one", True, ["map"]]
     defaults = {name: about["default"] for name, about in SETTINGS.items() if about["default"] is not None}
     assert told["states"]["nothing"]["values"] == defaults and told["states"]["nothing"]["task"] == "Give back the volume"
     assert told["nothing"] == "no volume is chosen; load one"

@@ -15,7 +15,7 @@ from medgen.cli import app
 from medgen.slicer.description import FIRST_LINE, describe
 from medgen.slicer.install import CLEARED, command, install
 from medgen.slicer.parameters import Group, Parameter, options, parse, settings
-from medgen.slicer.tasks import BY_BUNDLE, EVALUATE, groups_of, mask_of, tasks
+from medgen.slicer.tasks import BY_BUNDLE, EVALUATE, groups_of, mask_of, takes_labels, tasks
 from tests.slicer.bundles import SETTINGS, brighter, cut_out, to_order
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -74,15 +74,18 @@ def test_a_task_needs_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [task.name for task in tasks()] == ["repair", "evaluate"]
     (files, *_) = groups_of(tasks()[0], COMMANDS)
     assert [one.name for one in files.parameters] == ["bundle", "input", "output", "mask"]
+    assert files.parameters[2].label == "Output volume"
     to_order(tmp_path)
     brighter(tmp_path)
     assert [task.name for task in tasks()] == ["repair", "translate", "synthesise from text", "evaluate"]
     (files, *_) = groups_of(tasks()[2], COMMANDS)
     assert [(one.name, one.index) for one in files.parameters] == [("bundle", None), ("text", None), ("seed", None), ("output", 0)]
+    assert files.parameters[3].label == "SYNTHETIC volume"
     assert "reference=" not in describe("a", "b", [files])  # there is no input whose grid it could have
     line = ["--bundle", "to_order", "--text", "12", "--seed", "3", "out.nii"]
     assert parse([files], line) == {"returnparameterfile": None, "bundle": "to_order", "text": "12", "seed": 3, "output": "out.nii"}
     assert mask_of({"purpose": "repair"}) and not mask_of({"purpose": "denoise"}) and not mask_of({})
+    assert takes_labels({"purpose": "synthesise"}) and not takes_labels({"purpose": "synthesise", "text": True}) and not takes_labels({})
 
 
 def test_no_name_of_a_module_is_taken_twice() -> None:

@@ -14,6 +14,7 @@ from medgen.anatomy.classes import NAMES
 from medgen.synthesis.transforms import AcquireScand, OrderScand
 from tests.slicer import phantom
 from tests.slicer.calling import ROOT, ask
+from tests.slicer.painting import check_painted
 
 MODULE = ROOT / "medgen/slicer/MedGen"
 
@@ -89,6 +90,25 @@ def test_a_sentence_becomes_volumes_that_say_what_they_are(modules: Path, tmp_pa
     assert "two sizes" in told["contradiction"][0] and len(told["contradiction"]) == 1
     assert "say what to make" in told["empty"]
     assert told["code"] == -9 and told["going"] is False and told["left"] == [] and told["more"] == 0
+
+
+def test_label_maps_are_painted_in_their_place_and_results_are_named_synthetic(modules: Path, tmp_path: Path) -> None:
+    told = ask("scripted.py", "painted", modules, tmp_path)
+    (name,) = told["labels"]
+    assert told["first"] == "cut_out"  # the first that gives back a scan: what is translated or painted is offered later
+    assert told["offered"] == [["scan"], ["map", "odd"]]
+    assert told["error"] == "" and told["progress"][-1] == [2, 2]
+    assert told["errors"][0] == "" and told["errors"][1].startswith("odd: the label map fits no scheme")
+    assert told["source"] and told["name"] == f"SYNTHETIC map {name}" and told["synthetic"] == "true"
+    check_painted(tmp_path / "painted.npy", "oblique", name)
+    assert told["show"] and told["views"] == {"Red": ["map", ""], "Yellow": [told["name"], ""]}
+    coloured, grey = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in told["pictures"])
+    assert coloured[100:220, 100:220].std() > 10
+    assert (np.ptp(grey, axis=2) == 0).all() and grey.max() > 200
+    assert told["again"] == [1, 2]  # results are no input of the next run
+    assert told["wrong"] == [f"scan is no label map, and {name} takes label maps; choose one", "map is no scan, and nothing takes scans; choose one",
+                             "no label map is chosen; load one"]  # fmt: skip
+    assert told["translated"] == ["", "SYNTHETIC scan brighter"] and told["left"] == []
 
 
 def test_the_panel_has_what_the_module_names() -> None:

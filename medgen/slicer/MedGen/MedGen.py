@@ -6,7 +6,7 @@ import qt
 import slicer
 from MedGenLib.logic import MedGenLogic, Result
 from MedGenLib.process import Medgen
-from MedGenLib.request import Bundle, Request
+from MedGenLib.request import Bundle, Request, first_choice
 from MedGenLib.settings import SettingsForm
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
@@ -25,7 +25,7 @@ class MedGen(ScriptedLoadableModule):
         parent.contributors = ["the medgen team"]
         parent.helpText = (
             "Denoises, enhances and repairs CT and MR volumes with the bundles of medgen, and shows result and input side "
-            "by side; makes synthetic scans of a sentence. Research only; not a medical device. medgen runs in its own Python: pip install medgen there, then "
+            "by side; makes synthetic scans of a label map or a sentence. Research only; not a medical device. medgen runs in its own Python: pip install medgen there, then "
             "medgen slicer install."
         )
 
@@ -76,6 +76,7 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.say(f"medgen was not found ({error}): run medgen slicer install, or choose the program under Advanced")
         self.ui.bundleSelector.clear()
         self.ui.bundleSelector.addItems([bundle.name for bundle in self.bundles])
+        self.ui.bundleSelector.currentIndex = first_choice(self.bundles)
         self.ui.runButton.enabled = bool(self.bundles)
 
     def onBundle(self, index: int) -> None:
@@ -85,13 +86,16 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.form.show(bundle.settings if bundle else {})
         self.ui.settingsGroup.visible = bool(bundle and bundle.settings)
         self.ui.uncertaintyCheckBox.enabled = bool(bundle and bundle.uncertainty)
-        text = bool(bundle and bundle.text)
+        text, labels = bool(bundle and bundle.text), bool(bundle and bundle.labels)
         for widget in (self.ui.maskLabel, self.ui.maskSelector):
             widget.visible = bool(bundle and bundle.mask)
-        of_volumes = ("inputLabel", "inputSelector", "allVolumesCheckBox", "uncertaintyCheckBox", "permissiveCheckBox")
-        of_text = ("textLabel", "textEdit", "countLabel", "countSpinBox", "seedLabel", "seedSpinBox")
-        for name in (*of_volumes, *of_text):
-            getattr(self.ui, name).visible = text == (name in of_text)
+        for name in ("allVolumesCheckBox", "uncertaintyCheckBox", "permissiveCheckBox"):
+            getattr(self.ui, name).visible = not text
+        for name in ("textLabel", "textEdit", "countLabel", "countSpinBox", "seedLabel", "seedSpinBox"):
+            getattr(self.ui, name).visible = text
+        for label, selector, shown in (("inputLabel", "inputSelector", not labels), ("labelsLabel", "labelsSelector", labels)):
+            getattr(self.ui, label).visible = getattr(self.ui, selector).visible = shown and not text
+        self.ui.allVolumesCheckBox.text = "All loaded label maps" if labels else "All loaded volumes"
         self.ui.maskSelector.toolTip = bundle.mask if bundle else ""
 
     def onRun(self) -> None:
@@ -100,9 +104,10 @@ class MedGenWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             bundle.name, self.form.values(), bundle.uncertainty and self.ui.uncertaintyCheckBox.checked,
             self.ui.deviceEdit.text.strip(), self.ui.permissiveCheckBox.checked,
             self.ui.textEdit.plainText.strip() if bundle.text else "", self.ui.countSpinBox.value, self.ui.seedSpinBox.value,
+            bundle.labels,
         )  # fmt: skip
-        one = self.ui.inputSelector.currentNode()
-        volumes = self.logic.volumes() if self.ui.allVolumesCheckBox.checked else [one] if one else []
+        one = (self.ui.labelsSelector if bundle.labels else self.ui.inputSelector).currentNode()
+        volumes = self.logic.volumes(bundle.labels) if self.ui.allVolumesCheckBox.checked else [one] if one else []
         try:
             if bundle.text:
                 self.logic.make(request)

@@ -14,7 +14,7 @@ import slicer
 from .display import alone, compare, show_uncertainty
 from .process import Process
 from .request import Answer, Bundle, Request, Understood, read_answer, read_bundles, read_understood
-from .volumes import mark, place_like, read_volume, write_mask, write_volume
+from .volumes import LABEL_MAP, SCAN, is_kind, mark, place_like, read_sidecar, read_volume, write_mask, write_volume
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class MedGenLogic:
             raise ValueError(process.error() or "medgen did not answer; run medgen slicer install again")
         return read_bundles("\n".join(process.lines()))
 
-    def volumes(self) -> list[slicer.vtkMRMLVolumeNode]:
-        """Return all loaded volumes that a bundle can take: no label maps, no results of medgen."""
-        nodes = self.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+    def volumes(self, labels: bool = False) -> list[slicer.vtkMRMLVolumeNode]:
+        """Return all loaded scans, or all label maps, that a bundle can take: no results of medgen."""
+        nodes = self.scene.GetNodesByClass(LABEL_MAP if labels else SCAN)
         loaded = [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
-        plain = [node for node in loaded if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetImageData()]
+        plain = [node for node in loaded if is_kind(node, labels) and node.GetImageData()]
         return [node for node in plain if not node.GetAttribute("medgen.derived")]
 
     def run(
@@ -65,7 +65,11 @@ class MedGenLogic:
     ) -> None:
         """Start a bundle over volumes. Raises OSError or ValueError, one line, where that cannot be."""
         if not volumes:
-            raise ValueError("no volume is chosen; load one")
+            raise ValueError(f"no {'label map' if request.labels else 'volume'} is chosen; load one")
+        wanted = "label map" if request.labels else "scan"
+        for volume in volumes:
+            if not is_kind(volume, request.labels):
+                raise ValueError(f"{volume.GetName()} is no {wanted}, and {request.bundle} takes {wanted}s; choose one")
         self._begin(request, len(volumes))
         try:
             masks = self._folder / "masks" if mask is not None else None
@@ -151,13 +155,14 @@ class MedGenLogic:
         return self._load(answer, source.GetName(), f"{source.GetName()} {self._request.bundle}", source)
 
     def _take_made(self, number: int, answer: Answer) -> Result:
-        name = f"SYNTHETIC seed {self._request.seed + number}"
+        seed = f"seed {self._request.seed + number}"
         if answer.error:
-            return Result(name, error=f"{name}: {answer.error}")
-        return self._load(answer, name, f"{name} {self._request.bundle}")
+            return Result(f"SYNTHETIC {seed}", error=f"SYNTHETIC {seed}: {answer.error}")
+        return self._load(answer, f"SYNTHETIC {seed}", f"{seed} {self._request.bundle}")
 
     def _load(self, answer: Answer, known: str, name: str, source: slicer.vtkMRMLVolumeNode | None = None) -> Result:
-        sidecar = next(path for path in answer.files if path.suffix == ".json")
+        told = read_sidecar(answer.files)
+        name = f"SYNTHETIC {name}" if told.get("synthetic") or source is None else name
         try:
             volume = read_volume(answer.files[0], name, self.scene)
             maps = [path for path in answer.files if path.name.endswith("_uncertainty.nii.gz")]
@@ -166,7 +171,7 @@ class MedGenLogic:
             return Result(known, source, error=str(error))
         for node in (volume, uncertainty):
             if node is not None:
-                mark(node, source, sidecar)
+                mark(node, source, told)
             if node is not None and source is not None:
                 place_like(node, source)
         if uncertainty is not None:

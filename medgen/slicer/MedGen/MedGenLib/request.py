@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ class Bundle:
     uncertainty: bool = False  #: whether it maps its uncertainty
     mask: str = ""  #: what a mask means to it, where it takes one
     text: bool = False  #: whether it makes volumes of a sentence, and takes none
+    labels: bool = False  #: whether the volumes that it takes are label maps
+    synthetic: bool = False  #: whether what it makes was never acquired
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Request:
     text: str = ""  #: what to make, for a bundle that makes volumes of a sentence
     count: int = 1  #: of a sentence: how many volumes, of as many seeds
     seed: int = 0  #: of a sentence: the first seed
+    labels: bool = False  #: whether the bundle takes label maps, not scans
 
     def arguments(self, scans: Path | None, output: Path, masks: Path | None = None) -> list[str]:
         """Return the command line of medgen for a folder of scans, and one of masks with the names of the scans.
@@ -77,6 +81,12 @@ def read_bundles(text: str) -> list[Bundle]:
     """Return what `medgen bundles --json` printed; a newer medgen may tell more. Raises ValueError for anything else."""
     known = Bundle.__dataclass_fields__
     return [Bundle(**{key: value for key, value in entry.items() if key in known}) for entry in json.loads(text)]
+
+
+def first_choice(bundles: Sequence[Bundle]) -> int:
+    """Return which bundle is offered first: one that takes a scan and gives back that scan, else whatever is first; -1 for none."""
+    restoring = (number for number, bundle in enumerate(bundles) if not (bundle.text or bundle.labels or bundle.synthetic))
+    return next(restoring, 0 if bundles else -1)
 
 
 def read_answer(line: str) -> Answer | None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import slicer
 import vtk
+
+SCAN, LABEL_MAP = "vtkMRMLScalarVolumeNode", "vtkMRMLLabelMapVolumeNode"
+
+
+def is_kind(node: slicer.vtkMRMLNode, labels: bool) -> bool:
+    """Return whether a node is a label map, or a scan: vectors and tensors are neither."""
+    return bool(node.GetClassName() == (LABEL_MAP if labels else SCAN))
 
 
 def write_volume(node: slicer.vtkMRMLVolumeNode, path: Path) -> None:
@@ -34,7 +43,7 @@ def write_mask(node: slicer.vtkMRMLNode, like: slicer.vtkMRMLVolumeNode, path: P
         raise ValueError(f"{node.GetName()} has no visible segment; show one, or choose another mask")
     scene = like.GetScene()
     before = _nodes(scene)
-    labels = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+    labels = scene.AddNewNodeByClass(LABEL_MAP)
     try:
         if not slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(node, visible, labels, like):
             raise OSError(f"{node.GetName()} could not be written; save it as a label map, and choose that")
@@ -50,7 +59,7 @@ def _nodes(scene: slicer.vtkMRMLScene) -> set[str]:
 
 def read_volume(path: Path, name: str, scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode:
     """Add a volume of a file to a scene. Raises OSError where the file cannot be read."""
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node = scene.AddNewNodeByClass(SCAN, name)
     storage = node.CreateDefaultStorageNode()  # of no scene: the file goes, and the volume is saved with the scene
     storage.SetFileName(str(path))
     if not storage.ReadData(node):
@@ -71,11 +80,16 @@ def place_like(node: slicer.vtkMRMLScalarVolumeNode, source: slicer.vtkMRMLVolum
         display.SetAndObserveColorNodeID(shown.GetColorNodeID())
 
 
-def mark(node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode | None, sidecar: Path) -> None:
-    """Say on a result what it was made from, by what: attributes medgen.*, which are saved with the scene."""
+def read_sidecar(files: Iterable[Path]) -> dict[str, Any]:
+    """Return what medgen tells of a result, from the JSON among its files."""
+    sidecar = next(path for path in files if path.suffix == ".json")
+    return dict(json.loads(sidecar.read_text(encoding="utf-8")))
+
+
+def mark(node: slicer.vtkMRMLNode, source: slicer.vtkMRMLNode | None, told: Mapping[str, Any]) -> None:
+    """Say on a result what it was made from, by what its sidecar tells: attributes medgen.*, which are saved with the scene."""
     if source is not None:
         node.AddNodeReferenceID("medgen.source", source.GetID())
-    told = json.loads(sidecar.read_text(encoding="utf-8"))
     for name in ("derived", "synthetic", "bundle", "bundle_version", "weights_sha256", "parameters", "report"):
         value = told.get(name)
         node.SetAttribute(f"medgen.{name}", value if isinstance(value, str) else json.dumps(value))
