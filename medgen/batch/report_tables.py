@@ -205,11 +205,11 @@ def _distribution_tables(content: Mapping[str, Any]) -> list[Table]:
     for name in dict.fromkeys(row["measure"] for row in content["rows"]):
         found = {row["view"]: row for row in content["rows"] if row["measure"] == name}
         title = content["score"] if name == "frechet" else name.replace("_", " ")
-        values = {view: {"text": interval({**row, "mean": row["value"]}), "value": row["value"]} for view, row in found.items()}
+        values = {view: {"text": interval({**row, "mean": row["value"]}, ".3g"), "value": row["value"]} for view, row in found.items()}
         rows.append([{"text": title, "value": title}, *(values.get(view, entry(None)) for view in views)])
         if any(row["real"] is not None for row in found.values()):
             real = f"{title}, real"
-            rows.append([{"text": real, "value": real}, *(entry(found[view]["real"] if view in found else None) for view in views)])
+            rows.append([{"text": real, "value": real}, *(entry(found[view]["real"] if view in found else None, ".3g") for view in views)])
     counts = ", ".join(f"{view}: n = {next(row['n'] for row in content['rows'] if row['view'] == view)}" for view in views)
     about = " ".join(f"{line}." for line in (f"[low, high]: 95 % bootstrap interval over subjects. {counts}", *content.get("warnings", [])))
     columns = [{"text": "measure", "number": False}, *({"text": view, "number": True} for view in views)]
