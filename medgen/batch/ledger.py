@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BEAT = 10.0  #: seconds between signs of life
 SILENCE = 60.0  #: without a sign of life for so long, a process of another machine is dead
 DEATHS = 2  #: a scan on which the system killed the program so often, for want of memory, is not tried again
+FAR = "far-"  #: how the id of a worker begins that leads workers of other machines (`far`), whose processes cannot be seen from here
 IN = "IN (SELECT value FROM json_each(?))"  #: in SQL, of a list
 
 _OPEN: set[str] = set()  #: this process's workers: one that was closed on a full disk could not take itself out of the table
@@ -43,8 +44,8 @@ class Ledger:
     folder or a file that is no ledger.
     """
 
-    def __init__(self, folder: Path, *, only_read: bool = False) -> None:
-        self.path, self.worker, self._only_read = folder / NAME, uuid.uuid4().hex, only_read
+    def __init__(self, folder: Path, *, only_read: bool = False, far: bool = False) -> None:
+        self.path, self.worker, self._only_read = folder / NAME, f"{FAR if far else ''}{uuid.uuid4().hex}", only_read
         self._heard: dict[str, tuple[int, float]] = {}
         self._lock = threading.RLock()
         self._closing = threading.Event()
@@ -208,11 +209,10 @@ class Ledger:
         return living
 
     def elsewhere(self) -> list[str]:
-        """Return the living workers on other machines."""
-        living = self.others()
+        """Return the living workers on other machines, and those that lead such."""
         with self._guarded():
             here = {one for (one,) in self._sql.execute("SELECT id FROM workers WHERE machine=?", (machine(),)).fetchall()}
-        return [one for one in living if one not in here]
+        return [one for one in self.others() if one not in here or one.startswith(FAR)]
 
     def _change(self, row: Row, **values: Any) -> bool:
         texts = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in values.items()}

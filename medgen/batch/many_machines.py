@@ -43,7 +43,7 @@ def spread(bundle: Bundle, cases: list[Case], options: Options) -> Iterator[Resu
     lost. Then, or where this process is killed, the same again goes on.
     """
     options = replace(options, output=options.output.absolute(), mask=options.mask and options.mask.absolute())
-    with _connected(str(options.scheduler)) as client, Ledger(options.output) as ledger:
+    with _connected(str(options.scheduler)) as client, Ledger(options.output, far=True) as ledger:
         work = works(bundle, [_absolute(case) for case in cases], options)
         begin(ledger, work, options)
         claims = Claims(ledger, work, Objects(options.url) if options.url else Folder(options.output))

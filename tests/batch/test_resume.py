@@ -133,6 +133,10 @@ def test_what_a_killed_worker_left_is_removed_while_others_of_this_machine_work(
         assert all(result.files for result in run(bundle, cases, Options(out)))
         assert not left.exists() and own.exists()
     own.unlink()
+    with Ledger(out, far=True):  # one whose workers may write from other machines
+        left.write_bytes(b"half")
+        list(run(bundle, cases, Options(out)))
+        assert left.exists()
     with sqlite3.connect(out / NAME) as sql:  # one on a machine whose processes cannot be seen
         sql.execute("INSERT INTO workers (id, machine, process, beat) VALUES ('x/1', 'elsewhere', '1-1', 1)")
     left.write_bytes(b"half")
