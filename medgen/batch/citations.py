@@ -12,8 +12,6 @@ MONAI = {
     "howpublished": "arXiv:2211.02701",
     "year": "2022",
 }
-
-
 #: By what was measured.
 MEASURES = {
     "ssim": "Wang et al., Image quality assessment: from error visibility to structural similarity, IEEE TIP 2004",
@@ -33,9 +31,9 @@ def bibtex(versions: Mapping[str, str], bundles: Sequence[Mapping[str, Any]], me
     """Return entries for medgen, MONAI, what the metadata of bundles refer to, and what defined the measures, each once.
 
     Args:
-        measures: what was measured; those that have a paper of their own are in `MEASURES`.
         versions: of "medgen" and "monai", as used.
         bundles: their metadata: name, version, weights_sha256, references.
+        measures: what was measured; those that have a paper of their own are in `MEASURES`.
     """
     used = [f"bundle {one.get('name')} {one.get('version')}, weights {str(one.get('weights_sha256'))[:12]}" for one in bundles]
     note = {"note": "; ".join(used)} if used else {}

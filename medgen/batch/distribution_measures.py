@@ -21,7 +21,7 @@ from medgen.evaluation.distribution import (
     kernel_distance,
     precision_recall,
 )
-from medgen.evaluation.diversity import memorised, ms_ssim_of_pairs, richness, uniformity, vendi_score
+from medgen.evaluation.diversity import memorised, ms_ssim_of_pairs, pairwise_ms_ssim, richness, uniformity, vendi_score
 from medgen.evaluation.features import VOLUME, Extractor
 from medgen.evaluation.sampling import PLANES
 
@@ -46,7 +46,8 @@ DEFINITIONS = {
     "uniformity": "log mean exp(-2 |x - y|^2) of features on the sphere (Wang & Isola 2020): lower is more even",
     "richness": "in how many directions the features vary in effect: effective rank of their covariance (Roy & Vetterli 2007)",
     "ms_ssim": f"mean MS-SSIM of pairs of scans of different subjects (middle slices, or cubes), up to {PAIRS}: lower is more varied",
-    "near_training": "share of generated features no farther from a training feature than the nearest 5 % of those are from another subject's; training scans count mirrored too",
+    "near_training": "share of generated features no farther from a training feature than the nearest 5 % of those are from another subject's; "
+    "training scans count mirrored too",
     "training_distance": "median distance of generated features from the nearest training feature, or its mirror image's, in units of that",
     "real": "the same of the real set itself: of one set, its value; of two, the mean over halves of its subjects against each "
     "other (so of half its n), the floor that nothing generated should be expected to beat; none for fewer than 8 subjects",
@@ -61,7 +62,10 @@ TWO: dict[str, Statistic] = {
     "density": lambda real, generated, _: density_coverage(real, generated)[0],
     "coverage": lambda real, generated, _: density_coverage(real, generated)[1],
 }
-LIMITS = dict.fromkeys(("precision", "recall", "coverage"), (0.0, 1.0)) | dict.fromkeys(("frechet", "density"), (0.0, math.inf))
+LIMITS = {
+    **dict.fromkeys(("precision", "recall", "coverage", "near_training"), (0.0, 1.0)),
+    **dict.fromkeys(("frechet", "density", "training_distance"), (0.0, math.inf)),
+}
 ONE: dict[str, Callable[[np.ndarray], float]] = {"vendi": vendi_score, "uniformity": uniformity, "richness": richness}
 
 
@@ -105,11 +109,9 @@ def measure(generated: Described, real: Described, extractor: Extractor, resampl
             spread = deviations(lambda _, x, __, one=one: one(x), theirs, mine, groups, resamples, seed)  # type: ignore[misc]
             rows.append({**head, "measure": name, "value": one(mine), "spread": spread, "real": one(theirs)})
         alike, spread = _alike(generated, view, resamples, seed)
-        rows.append({**head, "measure": "ms_ssim", "value": alike, "spread": spread, "real": _alike(real, view, 0, seed)[0]})
-    rows = _with_mean(rows)
-    for row in rows:
-        row["low"], row["high"] = interval(row["value"], row.pop("spread"), LIMITS.get(row["measure"], (-math.inf, math.inf)))
-    return rows
+        alike_real = pairwise_ms_ssim(_middles(real, view), real.subjects[: len(real.cubes)], PAIRS, seed=seed)
+        rows.append({**head, "measure": "ms_ssim", "value": alike, "spread": spread, "real": alike_real})
+    return _with_intervals(_with_mean(rows))
 
 
 def near_training(generated: Described, training: Described, resamples: int, seed: int) -> tuple[list[Row], list[Row]]:
@@ -132,8 +134,7 @@ def near_training(generated: Described, training: Described, resamples: int, see
         for name, values, one, real in told:
             each_row = values.astype(np.float64)[:, None]
             spread = deviations(lambda _, x, __, one=one: float(one(x)), training.features[view], each_row, groups, resamples, seed)  # type: ignore[misc]
-            low, high = interval(float(one(values)), spread, (0.0, 1.0 if name == "near_training" else math.inf))
-            rows.append({**head, "measure": name, "value": float(one(values)), "real": real, "low": low, "high": high})
+            rows.append({**head, "measure": name, "value": float(one(values)), "spread": spread, "real": real})
         for number in range(len(mine)):
             total[number // each] = total.get(number // each, 0) + 1
             if near[number]:
@@ -144,7 +145,7 @@ def near_training(generated: Described, training: Described, resamples: int, see
         share = sources.count(source) / total[case]
         if share > 0.5:
             copies.append({"case": generated.cases[case], "training": training.cases[source], "share": share})
-    return rows, copies
+    return _with_intervals(rows), copies
 
 
 def warnings(rows: Sequence[Row]) -> list[str]:
@@ -192,10 +193,7 @@ def _spread_of_extrapolated(
 
 def _alike(described: Described, view: str, resamples: int, seed: int) -> tuple[float | None, np.ndarray | None]:
     """Return the mean MS-SSIM of pairs, and its deviations."""
-    images = [np.asarray(cube, np.float32) for cube in described.cubes]
-    if view != VOLUME:
-        axis = PLANES.index(view)
-        images = [image.take(image.shape[axis] // 2, axis) for image in images]
+    images = _middles(described, view)
     subjects = described.subjects[: len(images)]
     pairs = ms_ssim_of_pairs(images, subjects, PAIRS, seed=seed)
     if not pairs:
@@ -207,7 +205,23 @@ def _alike(described: Described, view: str, resamples: int, seed: int) -> tuple[
         return float(np.mean(values)) if values else mean
 
     numbers = np.arange(len(images))[:, None]
-    return mean, deviations(of_drawn, numbers, numbers, (subjects, subjects), resamples, seed) if resamples else None
+    return mean, deviations(of_drawn, numbers, numbers, (subjects, subjects), resamples, seed)
+
+
+def _middles(described: Described, view: str) -> list[np.ndarray]:
+    """Return the middle slices of the first scans, or their cubes."""
+    images = [np.asarray(cube, np.float32) for cube in described.cubes]
+    if view == VOLUME:
+        return images
+    axis = PLANES.index(view)
+    return [image.take(image.shape[axis] // 2, axis) for image in images]
+
+
+def _with_intervals(rows: list[Row]) -> list[Row]:
+    """Return the rows with the interval that the deviations of each make."""
+    for row in rows:
+        row["low"], row["high"] = interval(row["value"], row.pop("spread"), LIMITS.get(row["measure"], (-math.inf, math.inf)))
+    return rows
 
 
 def _with_mean(rows: list[Row]) -> list[Row]:

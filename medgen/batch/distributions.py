@@ -74,7 +74,7 @@ def describe(
             failures.append(str(error))
             continue
         volume = cube(np.asarray(scan.image[0]), scan.image.affine.numpy(), protocol.hu or scan.units == "HU", how)
-        for turned in (volume, volume[::-1].copy())[: found.turns]:
+        for turned in (volume, volume[::-1].copy()) if mirrored else (volume,):
             for view, features in extractor.features(turned, how).items():
                 rows.setdefault(view, []).append(features)
             found.cases.append(case.name)
@@ -143,7 +143,7 @@ def markdown(rows: Sequence[Row], report: Mapping[str, Any]) -> str:
     return "\n".join([*parts, "", "## protocol", "", "```json", json.dumps(report["protocol"], indent=2), "```", ""])
 
 
-def _value(row: Row) -> str:
+def _value(row: Mapping[str, Any]) -> str:
     return tables.interval({"mean": row["value"], "low": row["low"], "high": row["high"]})
 
 
@@ -152,11 +152,9 @@ def _line(item: Any) -> str:
 
 
 def _print(rows: Sequence[Row], report: Mapping[str, Any], console: Console) -> None:
-    views = list(dict.fromkeys(row["view"] for row in rows))
+    views, measures = tables.by_measure(rows, report["score"])
     table = Table("measure", *views, box=None)
-    for name in dict.fromkeys(row["measure"] for row in rows):
-        found = {row["view"]: row for row in rows if row["measure"] == name}
-        title = report["score"] if name == "frechet" else name.replace("_", " ")
+    for title, found in measures.items():
         table.add_row(escape(title), *(_value(found[view]) if view in found else "" for view in views))
         if any(row["real"] is not None for row in found.values()):
             table.add_row("  real", *(tables.cell(found[view]["real"]) if view in found else "" for view in views), style="dim")

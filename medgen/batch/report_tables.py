@@ -7,7 +7,7 @@ from typing import Any
 
 from medgen.batch.report_cases import TABLES
 from medgen.batch.report_plots import MEASURES
-from medgen.batch.tables import cell, interval
+from medgen.batch.tables import by_measure, cell, interval
 
 #: "id", "caption", "about", "columns" ("text", "number"), "rows" of cells: "text", "value" to sort by, perhaps "note" and "case".
 Table = dict[str, Any]
@@ -200,11 +200,8 @@ def other_tables(report: Mapping[str, Any]) -> list[Table]:
 
 def _distribution_tables(content: Mapping[str, Any]) -> list[Table]:
     """Return the table of what medgen distributions wrote, a measure a row and a view a column, and one of the copies it found."""
-    views = list(dict.fromkeys(row["view"] for row in content["rows"]))
-    rows = []
-    for name in dict.fromkeys(row["measure"] for row in content["rows"]):
-        found = {row["view"]: row for row in content["rows"] if row["measure"] == name}
-        title = content["score"] if name == "frechet" else name.replace("_", " ")
+    (views, measures), rows = by_measure(content["rows"], content["score"]), []
+    for title, found in measures.items():
         values = {view: {"text": interval({**row, "mean": row["value"]}, ".3g"), "value": row["value"]} for view, row in found.items()}
         rows.append([{"text": title, "value": title}, *(values.get(view, entry(None)) for view in views)])
         if any(row["real"] is not None for row in found.values()):

@@ -58,3 +58,12 @@ def interval(summary: Mapping[str, Any], form: str = ".4g") -> str:
     """Return the mean of a summary with its interval, such as "31.20 [30.10, 32.40]"."""
     mean = cell(summary["mean"], form)
     return mean if summary["low"] is None else f"{mean} [{cell(summary['low'], form)}, {cell(summary['high'], form)}]"
+
+
+def by_measure(rows: Sequence[Mapping[str, Any]], score: str) -> tuple[list[str], dict[str, dict[str, Mapping[str, Any]]]]:
+    """Return the views of the rows of distributions, and by a measure's title (of the Fréchet distance its `score`) the row of each view."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        title = score if row["measure"] == "frechet" else row["measure"].replace("_", " ")
+        found.setdefault(title, {})[row["view"]] = row
+    return list(dict.fromkeys(row["view"] for row in rows)), found

@@ -96,14 +96,15 @@ def kept(
     if not before.shape == after.shape == mask.shape:
         raise ValueError(f"the shapes before, after and of the mask differ: {before.shape}, {after.shape}, {mask.shape}")
     first, second = (lesion(image, mask, spacing, others) for image in (before, after))
-    if first.contrast and second.contrast / first.contrast < GONE:
+    left = _ratio(second.contrast, first.contrast)
+    if left < GONE:
         second = replace(second, volume=0.0, centre=(math.nan,) * mask.ndim, found=np.zeros_like(second.found))
     both = int(first.found.sum() + second.found.sum())
     return Kept(
         mask_volume=float(np.count_nonzero(mask) * np.prod(spacing)),
         contrast_before=first.contrast,
         contrast_after=second.contrast,
-        contrast_kept=_ratio(second.contrast, first.contrast),
+        contrast_kept=left,
         cnr_before=first.contrast_to_noise,
         cnr_after=second.contrast_to_noise,
         volume_before=first.volume,
