@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,7 @@ def main() -> None:
     for seed in options.again or range(options.first, options.first + options.count):
         try:
             rows.append(measure(bundle, segmenter, seed))
+            print(f"order {seed}: {rows[-1]['diameter']:.0f} mm, seen {rows[-1]['diameter_seen']:.1f} mm", file=sys.stderr, flush=True)
         except ValueError as error:  # what cannot be built is told, and counted as nothing
             print(f"order {seed} was refused: {error}", flush=True)
     rows.sort(key=lambda row: int(row["seed"]))

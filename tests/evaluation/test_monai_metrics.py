@@ -23,6 +23,7 @@ from medgen.evaluation.monai_metrics import (
     GradientKept,
     ImageMetric,
     NoiseLevel,
+    PerLabel,
     Sharpness,
     SliceConsistency,
 )
@@ -90,6 +91,47 @@ def test_wrong_use_is_an_error_and_not_a_nan() -> None:
     pred[0, 0, 0, 0, 0] = float("nan")
     with pytest.raises(ValueError, match="NaN"):
         MAE()(pred, label)
+
+
+@pytest.mark.parametrize(
+    ("metric", "function"),
+    [
+        (PSNR(2.0), lambda a, b, m: image_quality.psnr(a, b, 2.0, m)),
+        (SSIM(2.0), lambda a, b, m: image_quality.ssim(a, b, 2.0, m)),
+        (MAE(), image_quality.mae),
+        (RMSE(), image_quality.rmse),
+        (NMSE(), image_quality.nmse),
+        (Bias(), image_quality.bias),
+        (GradientKept((1, 1, 2)), lambda a, b, m: gradient_kept(a, b, (1, 1, 2), m)),
+        (EdgesKept(), edges_kept),
+        (NoiseLevel(1), lambda a, b, m: noise_level(a, 1, m)),
+        (SliceConsistency(1), lambda a, b, m: slice_consistency(a, 1, m)[0]),
+    ],
+)
+def test_each_is_its_function_inside_each_label(metric: ImageMetric, function: Any) -> None:
+    pred, label = (images[:, :1] for images in batch())
+    labels = torch.zeros(label.shape)
+    labels[0, 0, 3:, :11], labels[0, 0, 3:, 11:], labels[1, 0, 1:, 1:, :15] = 1, 4, 4
+    both = torch.cat([label, labels], 1)
+    per_label = PerLabel(metric, labels=(4, 1))
+    values = per_label(list(pred), list(both))
+    for image, column, number in ((0, 0, 4), (0, 1, 1), (1, 0, 4)):
+        where = labels[image, 0].numpy() == number
+        assert float(values[image, column]) == pytest.approx(function(pred[image, 0].numpy(), label[image, 0].numpy(), where))
+    assert torch.isnan(values[1, 1])  # the second image has no label 1
+    np.testing.assert_allclose(per_label.aggregate(), [float(values[:, 0].mean()), float(values[0, 1])])
+
+
+def test_what_has_no_label_map_or_no_value_in_one_is_refused() -> None:
+    pred, label = batch()
+    for whole in (MSSSIM(1.0), Sharpness()):
+        with pytest.raises(ValueError, match="whole images"):
+            PerLabel(whole)
+    with pytest.raises(ValueError, match="no labels"):
+        PerLabel(MAE(), labels=())
+    for wrong in ((pred[:, :1], label[:, :1]), (pred, label), (pred[:, :1], label[..., 1:])):
+        with pytest.raises(ValueError, match="ConcatItemsd"):
+            PerLabel(MAE())(*wrong)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
