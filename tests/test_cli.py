@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import medgen
 from medgen.cli import app
 
 NAME = "mr_denoise_vae"
@@ -36,6 +37,10 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "medgen.cli", "--help"], capture_output=True, check=True)
     assert time.perf_counter() - started < 5  # half a second on a quiet machine; a guard against torch only
+
+
+def test_the_version_is_told() -> None:
+    assert call("--version") == (0, f"medgen {medgen.__version__}\n", "")
 
 
 def test_every_command_has_an_example() -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from medgen import __version__
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin stall beside another busy process
 
 app = typer.Typer(
@@ -25,6 +27,19 @@ Permissive = Annotated[
 LogJson = Annotated[
     Optional[str], typer.Option("--log-json", help="file for one JSON line an event, - for standard error")
 ]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"medgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="tell the version, and stop")] = False,
+) -> None:
+    """Take what comes before a command."""
 
 
 def fail(message: str) -> typer.Exit:
