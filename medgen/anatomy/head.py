@@ -78,7 +78,8 @@ def with_mean_head(
     """Return the classes of a brain within a mean head, and their affine: a grid of its own, RAS+, that holds all of it.
 
     The mean head is laid around the brain by the deep structures; where the two do not meet there is bone, and next to the
-    brain a skull of `SKULL` mm. Finer grids than the labels' own get smooth outlines.
+    brain a skull of `SKULL` mm. Finer grids than the labels' own get smooth outlines; labels on a `regular` grid of this spacing
+    keep every voxel.
 
     Args:
         labels: (X, Y, Z) whole numbers of `scheme`, which has sides.
@@ -93,9 +94,9 @@ def with_mean_head(
     corners = np.array(np.meshgrid(*((0, n - 1) for n in head.shape))).reshape(3, -1)
     box = (np.linalg.inv(frame) @ grid @ np.r_[corners, np.ones((1, 8))])[:3]
     low = box.min(1)
-    shape = tuple(int(n) for n in np.ceil(np.ptp(box, axis=1) / spacing) + 1)
+    shape = tuple(int(n) for n in np.ceil(np.ptp(box, axis=1) / spacing) + 2)
     new = np.diag([spacing, spacing, spacing, 1.0])
-    new[:3, 3] = low
+    new[:3, 3] = affine[:3, 3] + np.floor((low - affine[:3, 3]) / spacing) * spacing  # voxels of such a grid lie on voxels
     classes = _sampled(classes_of(labels, scheme), np.linalg.inv(affine) @ new, shape)
     around = _sampled(head, np.linalg.inv(grid) @ frame @ new, shape)
     inside = classes > 0
@@ -103,6 +104,16 @@ def with_mean_head(
     around[(around > 0) & (around <= FLUID)] = BONE
     around[(away <= SKULL) & (away > 0)] = BONE
     return np.where(inside, classes, around), new
+
+
+def regular(labels: np.ndarray, affine: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a label map, whose axes are R, A and S, on the grid of the multiples of `spacing` mm, and that grid's affine."""
+    first = np.floor(affine[:3, 3] / spacing)
+    last = np.ceil((affine[:3, 3] + np.diag(affine)[:3] * (np.array(labels.shape) - 1)) / spacing)
+    new = np.diag([spacing, spacing, spacing, 1.0])
+    new[:3, 3] = first * spacing
+    shape = tuple(int(n) for n in last - first + 1)
+    return _sampled(labels, np.linalg.inv(affine) @ new, shape), new
 
 
 def _sampled(classes: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

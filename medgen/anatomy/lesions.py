@@ -124,12 +124,13 @@ def _fit(
     depth = distance_transform_edt(np.pad(free, 1), spacing)[1:-1, 1:-1, 1:-1]
     wanted = min(diameter / 2 * shape.axes[1] * 0.8, float(depth.max()) * 0.8)
     centres = rng.permutation(np.argwhere(depth >= wanted))[:TRIES] if at is None else at[None]
+    most = longest(free, np.diag([*spacing, 1.0]))
     tried = []
     for centre in centres:
         own = np.random.default_rng(rng.integers(2**32)) if at is None else rng
         axes, _ = np.linalg.qr(own.standard_normal((3, 3)))
-        local = _Blob(free, centre, spacing, grows_to, axes, shape, own)
-        mask, full = local.of(diameter)
+        local = _Blob(free, centre, spacing, grows_to if diameter <= most else most, axes, shape, own)
+        mask, full = local.of(diameter) if diameter <= most else (None, 0.0)
         tried.append((full, mask is not None, local, mask, centre))
         if mask is not None and full > 0.9:
             break

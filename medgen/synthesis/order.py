@@ -12,7 +12,7 @@ from medgen.anatomy.atrophy import GRADES, lose_tissue
 from medgen.anatomy.flow import Edited
 from medgen.anatomy.frame import to_frame
 from medgen.anatomy.generator import Shape, generate, usual_ventricles
-from medgen.anatomy.head import with_mean_head
+from medgen.anatomy.head import regular, with_mean_head
 from medgen.anatomy.lesions import place_lesion
 from medgen.anatomy.midline import shift_midline
 from medgen.anatomy.sides import LATERAL, millilitres, side_mask
@@ -71,8 +71,10 @@ def order(spec: ScanSpec, seed: int = 0, *, like: Ordered | None = None, shape: 
     age = _drawn(spec.age_years, _stream(seed, "age"), *AGES)
     sex = spec.sex or ("female" if _stream(seed, "sex").uniform() < 0.5 else "male")
     drawn, affine = generate(age, sex, seed=seed, shape=shape)
-    labels, scheme = drawn.labels, "dlmuse"
-    edits: list[dict[str, Any]] = [drawn.report]
+    scheme = "dlmuse"
+    labels, affine = regular(drawn.labels, affine, SPACING)  # that of the scan, so that what is edited in is there voxel by voxel
+    laterals = millilitres(np.isin(labels, sum(LATERAL[scheme], ())), affine)
+    edits: list[dict[str, Any]] = [drawn.report | {"ventricles_obtained_ml": round(laterals, 3)}]
 
     def keep(edited: Edited) -> np.ndarray:
         edits.append(edited.report)

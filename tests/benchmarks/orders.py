@@ -6,8 +6,8 @@ Each order names a contrast, a plane, ventricles of 0.6, 1.5, 2 or 3 times the u
 every second is in Chinese. It is made as `medgen run --text` makes it. The contrast (medgen.synthesis.contrast) and the ventricles
 (medgen.synthesis.ventricles.outlined, as `medgen describe` measures them) are told from the image and its segmentation by brain-any. The
 lesion is what sets the image apart from that of the same order and seed without a lesion, both without noise: where the image has gone more
-than half of the way from that one to the lesion's brightness, around the part with most difference, and is some 4 mm thick
-(sulci that a tumour has pushed aside hang on it by less); its side is told by the midplane of the anatomy's frame (x = 0).
+than half of the way from that one to the lesion's brightness, around the part with most difference, in voxels of which a quarter belongs to
+something 4 mm thick (sulci that a tumour has pushed aside hang on it by less); its side is told by the midplane of the anatomy's frame (x = 0).
 Tumours are ordered without oedema, from which no reader could tell them in T2 or FLAIR. Also told is how exactly the anatomy was built, before it was painted.
 """
 
@@ -83,11 +83,11 @@ def lesion_in(image: np.ndarray, without: np.ndarray, affine: np.ndarray) -> tup
     parts, _ = label(thick if (thick & inner).any() else fine)
     held = np.bincount(parts[inner])
     held[0] = 0
-    mask = parts == held.argmax()
-    corner = affine[:3, :3] @ [axis.start - 0.25 for axis in box] + affine[:3, 3]
-    half = affine.copy()
-    half[:3, :3] /= 2
-    return longest(mask, half), half[:3, :3] @ np.argwhere(mask).mean(0) + corner
+    counts = (parts == held.argmax()).reshape(*(n for side in share[box].shape for n in (side, 2))).sum((1, 3, 5))
+    mask = (share[box] > 0.5) & (counts >= 2)  # whole voxels, of which the diameter that was ordered is told too
+    mask = mask if mask.any() else counts > 0
+    corner = affine[:3, :3] @ [axis.start for axis in box] + affine[:3, 3]
+    return longest(mask, affine), affine[:3, :3] @ np.argwhere(mask).mean(0) + corner
 
 
 def measure(bundle: Any, segmenter: Segmenter, seed: int) -> dict[str, Any]:

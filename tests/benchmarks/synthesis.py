@@ -4,7 +4,8 @@
 
 DEV holds brain_t1/ with its label maps. Of each subject the classes (DLMUSE's, and the head around the brain) are painted by
 the bundle and by what one would use instead: Gaussian intensities of each label (their means and SDs in training scans),
-and with `--rival` the same generator trained without a discriminator (a SPADE-VAE's decoder, at its mean style).
+and with `--rival` the same generator trained without a discriminator (a SPADE-VAE's decoder). Both generators paint twice: with tissues
+drawn around the contrast's mean, the default, and at that mean.
 Dice: how well a segmenter that has seen real T1 heads alone finds the classes again, as a share of its Dice on the real scan.
 Fréchet distance: a subject's scan against the real scans of all others; that of his real scan is the floor.
 """
@@ -78,14 +79,15 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     subjects = heads(options.data)
-    bundle = open_bundle(options.bundle, "cpu", {"labels": "medgen"})
-    style = bundle.get("styles")["T1"]
     made: dict[str, dict[str, np.ndarray]] = {"real": {name: np.asarray(scan.image[0]) for name, (scan, _) in subjects.items()}}
-    made["bundle"] = {name: painted(bundle, *pair) for name, pair in subjects.items()}
-    if options.rival:
-        rival = open_bundle(options.bundle, "cpu", {"labels": "medgen", "noise": 0, "bias": 0, "variation": 0})
-        rival.network.load_state_dict(torch.load(options.rival, weights_only=True))
-        made["without a discriminator"] = {name: painted(rival, *pair) for name, pair in subjects.items()}
+    for method, weights in (("bundle", None), ("without a discriminator", options.rival)):
+        if method == "bundle" or weights:
+            for told, settings in (("", {}), (", mean style", {"variation": 0})):
+                bundle = open_bundle(options.bundle, "cpu", {"labels": "medgen", **settings})
+                if weights:
+                    bundle.network.load_state_dict(torch.load(weights, weights_only=True))
+                made[method + told] = {name: painted(bundle, *pair) for name, pair in subjects.items()}
+    style = bundle.get("styles")["T1"]
     made["Gaussian labels"] = {name: gaussian(pair[1], style, k) for k, (name, pair) in enumerate(subjects.items())}
     judge, extractor = Segmenter("brain-t1"), Extractor()
     how = extractor.sampling()

@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.train_segmenter prepare --data TRAIN --cache DIR
     python -m tests.benchmarks.train_segmenter train --cache DIR --kind t1 --minutes 10
+    python -m tests.benchmarks.train_segmenter train --cache DIR --kind any --minutes 45 --start FILE
     python -m tests.benchmarks.train_segmenter ship --cache DIR -o medgen/evaluation/segmenters
 
 `t1` sees real T1 heads alone: the judge of synthetic scans. `any` sees those too, class by class brought to the brightness of
-T2 and FLAIR, with lesions, and a few heads painted from label maps with random contrast (SynthSeg: Billot et al., MedIA 2023);
-random contrast alone was not learned in 10 minutes. Both see some heads without their
+T2 and FLAIR, with lesions, and a few heads painted from label maps with random contrast (SynthSeg: Billot et al., MedIA 2023;
+random contrast alone was not learned in 10 minutes), and heads whose ventricles were made 0.3 to 5 times as large. Both see some heads without their
 skull, turned, scaled, with bias, noise, blur and another contrast curve. At 2 mm, RAS+; the classes are medgen.anatomy's.
 """
 
@@ -29,7 +30,9 @@ from numpy.random import RandomState
 from scipy.ndimage import affine_transform, gaussian_filter, zoom
 
 from medgen.anatomy.classes import classes_of
+from medgen.anatomy.flow import warp_by_field
 from medgen.anatomy.head import with_head
+from medgen.anatomy.ventricles import scale_ventricles
 from medgen.transforms.degrade import rician_noise, smooth_field
 from medgen.transforms.paint import RandPaintLabelsd
 from tests.benchmarks.corrupt import blur, lesions, turn
@@ -56,17 +59,19 @@ def canonical(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
 
 
 def prepare(data: Path, cache: Path, paintings: int = 8) -> None:
-    """Write `real_*.npz` (image, bright 1, and classes) and `painted_*.npz`."""
+    """Write `real_*.npz` (image, bright 1, and classes), `scaled_*.npz` (other ventricles) and `painted_*.npz`."""
     cache.mkdir(parents=True, exist_ok=True)
+    rng = RandomState(0)
     for path in sorted((data / "brain_t1").glob("*_T1.nii.gz")):
         labels = path.with_name(path.name.replace("_T1", "_DLMUSE"))
         if not labels.exists():
             continue
         image, spacing = canonical(path)
-        classes = with_head(classes_of(canonical(labels)[0]), image, spacing)
+        numbers = canonical(labels)[0].astype(np.int64)
         image = image / np.percentile(image[image > 0], 99.5)
-        np.savez(cache / f"real_{path.name[:6]}.npz", image=image.astype(np.float16), classes=classes)
-    rng = RandomState(0)
+        for name, (scan, own) in {"real": (image, numbers), "scaled": other_ventricles(image, numbers, spacing, rng)}.items():
+            classes = with_head(classes_of(own), scan, spacing)
+            np.savez(cache / f"{name}_{path.name[:6]}.npz", image=scan.astype(np.float16), classes=classes)
     for path in sorted((data / "labels").glob("*.nii.gz")):
         labels, _ = canonical(path)
         labels = labels[::2, ::2, ::2].astype(np.int64)
@@ -86,11 +91,27 @@ def prepare(data: Path, cache: Path, paintings: int = 8) -> None:
     print(len(list(cache.glob("*.npz"))), "volumes")
 
 
+def other_ventricles(image: np.ndarray, labels: np.ndarray, spacing: Sequence[float], rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Return a head and its DLMUSE numbers with ventricles of 0.3 to 5 times their volume, or of what it has room for."""
+    factor, affine = float(np.exp(rng.uniform(np.log(0.3), np.log(5)))), np.diag([*spacing, 1.0])
+    while True:
+        try:
+            edited = scale_ventricles(labels, affine, "dlmuse", factor)
+            break
+        except ValueError:
+            factor **= 0.7
+    assert edited.field is not None
+    return warp_by_field(image, edited.field, affine, "linear"), edited.labels
+
+
 class Crops:
     """Random crops of the cached volumes with random damage."""
 
     def __init__(self, cache: Path, kind: str, rng: RandomState) -> None:
-        self.real, self.painted = ([self._load(path) for path in sorted(cache.glob(f"{name}_*.npz"))] for name in ("real", "painted"))
+        self.real, scaled, self.painted = (
+            [self._load(path) for path in sorted(cache.glob(f"{name}_*.npz"))] for name in ("real", "scaled", "painted")
+        )
+        self.real += scaled if kind == "any" else []
         self.kind, self.rng = kind, rng
 
     @staticmethod
@@ -152,10 +173,11 @@ class Crops:
         return torch.from_numpy(np.stack(images))[:, None], torch.from_numpy(np.stack(classes).astype(np.int64))[:, None]
 
 
-def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3e-3, steps: int | None = None, until: float = 1) -> None:
+def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3e-3, steps: int | None = None, until: float = 1,
+          start: Path | None = None) -> None:  # fmt: skip
     """Train for so many steps, else minutes of the clock; goes on where it was stopped, and stops at a share `until` of its way.
 
-    `any` starts from `t1` where that is there.
+    Starts from the weights of `start`; without it, `any` starts from `t1` where that is there.
     """
     torch.manual_seed(0)
     network: Any = UNet(**{k: v for k, v in NETWORK.items() if k != "_target_"}).to(memory_format=torch.channels_last_3d)  # type: ignore[arg-type]
@@ -168,6 +190,9 @@ def train(cache: Path, kind: str, minutes: float, size: int = 2, rate: float = 3
         network.load_state_dict(held["network"])
         optimizer.load_state_dict(held["optimizer"])
         average, done, step = held["average"], held["done"], held["step"]
+    elif start:
+        average = {name: value.float() if value.is_floating_point() else value for name, value in torch.load(start, weights_only=True).items()}
+        network.load_state_dict(average)
     elif kind == "any" and (first := cache / "state_t1.pt").exists():
         average = torch.load(first, weights_only=True)["average"]
         network.load_state_dict(average)
@@ -226,12 +251,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--kind", choices=("t1", "any"), default="t1")
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--start", type=Path, help="weights to start from, such as those shipped")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     if options.step == "prepare":
         prepare(options.data, options.cache)
     elif options.step == "train":
-        train(options.cache, options.kind, options.minutes)
+        train(options.cache, options.kind, options.minutes, start=options.start)
     else:
         ship(options.cache, options.output)
 

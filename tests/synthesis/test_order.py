@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from medgen.synthesis.order import voxels
+from medgen.anatomy.generator import drawn
+from medgen.anatomy.lesions import longest
+from medgen.synthesis.order import order, voxels
 from medgen.text.parse import parse
 
 
@@ -15,3 +18,22 @@ from medgen.text.parse import parse
 )  # fmt: skip
 def test_voxels_go_with_the_plane(text: str, wanted: tuple[float, float, float]) -> None:
     assert voxels(parse(text).spec) == wanted
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_what_is_told_of_lesion_and_ventricles_is_so_in_the_map_that_is_painted(seed: int) -> None:
+    ordered = order(parse("T2 of a 60-year-old man, large ventricles, one 8 mm stroke in the left parietal lobe").spec, seed)
+    edits = {edit.get("edit", "drawn"): edit for edit in ordered.report["edits"]}
+    assert np.array_equal(ordered.affine[:3, :3], 2 * np.eye(3)) and not (ordered.affine[:3, 3] % 2).any()
+    infarct = ordered.classes == 14
+    assert longest(infarct, ordered.affine) == pytest.approx(edits["lesion"]["obtained_mm"], abs=1e-3)
+    assert infarct.sum() * 0.008 == pytest.approx(edits["lesion"]["obtained_ml"], abs=1e-4)
+    ventricles = (ordered.classes == 3).sum() * 0.008  # the third and fourth are a few ml more
+    assert edits["ventricles"]["obtained_ml"] < ventricles < edits["ventricles"]["obtained_ml"] + 6
+
+
+def test_a_walk_from_brain_to_brain_stays_on_one_lattice() -> None:
+    spec = parse("T1 of a 60-year-old man").spec
+    first = order(spec, 1)
+    last = order(spec, 1, like=first, shape=drawn(2))
+    assert np.array_equal(first.affine, last.affine) and first.classes.shape == last.classes.shape
