@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 AS_ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
+# One more than there are cores: tests wait for processes that they start.
+WORKERS := $(shell n=$$(nproc 2>/dev/null) && expr $$n + 1 || echo auto)
 export OMP_WAIT_POLICY ?= passive
 
 .PHONY: demo test tools slicer suggest lint bench clean
@@ -13,7 +15,7 @@ demo: .venv/ready
 	$(BIN)/medgen demo -o medgen_demo
 
 test: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations=25
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=25
 
 tools:
 	@if ! command -v apt-get >/dev/null; then echo "no apt-get here: dicom3tools, chromium, orthanc and Mesa are not installed"; \
