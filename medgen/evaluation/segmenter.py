@@ -57,13 +57,20 @@ class Segmenter:
         steps = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(turn[:, 0])]
         shape = [max(1, round(n * s / spacing)) for n, s in zip(grid.shape, steps)]
         fine = _resampled(grid, shape, 1)
-        bright = float(np.percentile(fine[fine > 0], 99.5)) if (fine > 0).any() else 1.0
-        padded = np.pad(fine / bright, [(0, -n % 8) for n in shape])
+        padded = np.pad(fine / _bright(fine), [(0, -n % 8) for n in shape])
         x = torch.from_numpy(padded.astype(np.float32))[None, None].to(self.device)
         logits = self.network(x.contiguous(memory_format=torch.channels_last_3d))
         found = logits[0].argmax(0).to(torch.uint8).cpu().numpy()[tuple(slice(n) for n in shape)]
         back = nib.orientations.ornt_transform(nib.orientations.io_orientation(np.eye(4)), turn)
         return nib.orientations.apply_orientation(_resampled(found, grid.shape, 0), back)
+
+
+def _bright(image: np.ndarray) -> float:
+    """Return what the networks have as 1: the brightest tissue, but no more than twice the head's median, as fluid has in T2."""
+    if not (image > 0).any():
+        return 1.0
+    bright = float(np.percentile(image[image > 0], 99.5))
+    return min(bright, 2 * float(np.median(image[image > 0.1 * bright])))
 
 
 def _resampled(grid: np.ndarray, shape: Any, order: int) -> np.ndarray:

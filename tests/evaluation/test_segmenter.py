@@ -48,6 +48,19 @@ def test_a_real_brain_is_mostly_cortex_and_white_matter(name: str) -> None:
     assert millilitres[1] > 400 and millilitres[2] > 400 and millilitres[13:].sum() < 5
 
 
+def test_fluid_that_outshines_the_head_changes_nothing_elsewhere() -> None:
+    image = nib.load(Path(__file__).parents[2] / "sample_data/brain/mni152_t1.nii.gz")
+    scan = np.asarray(image.dataobj, np.float32)
+    middle = tuple(n // 2 for n in scan.shape)
+    part = tuple(slice(m - n // 12, m + n // 12) for m, n in zip(middle, scan.shape))
+    shining = scan.copy()
+    shining[part] = 5 * scan.max()  # 0.46 % of the grid, and more than half a per cent of the head
+    away = np.ones(scan.shape, bool)
+    away[tuple(slice(s.start - 20, s.stop + 20) for s in part)] = False
+    plain, beside = (Segmenter("brain-any").classes(one, image.affine) for one in (scan, shining))
+    assert (plain == beside)[away & (plain > 0)].mean() > 0.8
+
+
 def test_air_is_air_and_another_name_or_altered_weights_are_refused(tmp_path: Path) -> None:
     assert not Segmenter("brain-t1").classes(np.zeros((16, 16, 16)), np.diag([2.0, 2.0, 2.0, 1.0])).any()
     with pytest.raises(ScanError, match="choose one of brain-any, brain-t1"):
