@@ -18,8 +18,6 @@ from medgen.synthesis.ventricles import BRAIN, Ventricles, outlined, ventricles
 from medgen.synthesis.wording import sentence
 from medgen.text.spec import ScanSpec
 
-LEAST_MM = 5.0  #: diameter from which a lesion counts that a segmenter found
-
 
 @dataclass(frozen=True)
 class Description:
@@ -67,8 +65,8 @@ def describe(
         affine: of the grid, RAS+ mm.
         labels: same shape: FreeSurfer, DLMUSE, or the classes of `medgen.anatomy.classes`, which have no sides (the plane of
             symmetry tells them).
-        segmented: the labels are a network's classes: the outlines of ventricles and lesions are taken from the image; lesions
-            under `LEAST_MM` do not count, their kind is left open, and where none is found nothing is said of lesions.
+        segmented: the labels are a network's classes: the outlines of ventricles are taken from the image, and nothing is said of
+            lesions, which medgen's networks see where there are none, and miss.
         outlines: take lesions' outlines from the image also where the labels are given: these then say only where to look,
             and how large a lesion is comes from the image.
 
@@ -94,10 +92,9 @@ def describe(
     except ValueError:
         brightness = None
     size = ventricles(sided, affine, scheme)
-    lesions = measure_lesions(classes, sided, affine, scheme, image=image if segmented or outlines else None,
-                              least_mm=LEAST_MM if segmented else 0.5, tell_kinds=not segmented)  # fmt: skip
+    lesions = [] if segmented else measure_lesions(classes, sided, affine, scheme, image=image if outlines else None)
     spec = ScanSpec(
         plane=grid.plane, contrast=brightness.contrast if brightness else None, voxel_mm=list(grid.voxel_mm), age_years=size.age(),
-        ventricles=size.said(), lesions=None if segmented and not lesions else said(lesions),
+        ventricles=size.said(), lesions=None if segmented else said(lesions),
     )  # fmt: skip
     return Description(spec, grid, brightness, size, lesions)

@@ -23,6 +23,7 @@ WHOLLY = 0.8  #: share in one lobe from which no region between two lobes is nam
 #: Places in the order that they are asked in; the first that holds most of a lesion is named.
 _STRUCTURES = (*BY_LABEL, "brainstem", "cerebellum", "insula")
 _BESIDE = ("periventricular", "juxtacortical", "white matter")
+LEAST_MM = 0.5  #: diameter from which a lesion counts
 GROUPS = 12  #: entries of lesions that a sentence has at most; with more, places are left out
 
 
@@ -31,7 +32,7 @@ class Measured:
     """One lesion.
 
     Attributes:
-        kind: by its class; "unspecified" where the classes do not tell kinds.
+        kind: by its class.
         side: None where it lies across the midline.
         place: the one that is named, None where none holds most of it.
         places: share of the lesion in each place that holds some of it; places overlap.
@@ -50,9 +51,8 @@ class Measured:
 
 
 def measure_lesions(
-    classes: np.ndarray, labels: np.ndarray, affine: np.ndarray, scheme: str, *,
-    image: np.ndarray | None = None, least_mm: float = 0.5, tell_kinds: bool = True,
-) -> list[Measured]:  # fmt: skip
+    classes: np.ndarray, labels: np.ndarray, affine: np.ndarray, scheme: str, *, image: np.ndarray | None = None
+) -> list[Measured]:
     """Measure each lesion, the largest first. Parts that touch by face, edge or corner are one lesion.
 
     Args:
@@ -60,8 +60,6 @@ def measure_lesions(
         labels: of `scheme`, with sides, without lesions: under them lies the tissue they are in.
         affine: of the grid, mm.
         image: if given, a lesion's outline is where the image is halfway between it and what surrounds it.
-        least_mm: diameter from which a lesion counts.
-        tell_kinds: False where class 13 stands for lesions of any kind.
     """
     parts, count = label(np.isin(classes, list(KINDS)), np.ones((3, 3, 3)))
     if not count:
@@ -74,10 +72,10 @@ def measure_lesions(
         mask = parts == number
         outline = mask if image is None else _outline(image, mask, parts, affine)
         diameter = longest(outline, affine)
-        if diameter < least_mm:
+        if diameter < LEAST_MM:
             continue
         of_classes = np.bincount(classes[mask], minlength=16)
-        kind = KINDS[int(of_classes[13:16].argmax()) + 13] if tell_kinds else "unspecified"
+        kind = KINDS[int(of_classes[13:16].argmax()) + 13]
         on_left = float(left[mask].mean())
         shares = {place: round(float(m[mask[box]].mean()), 3) for place, m in where.items()}
         centre = np.argwhere(mask).mean(0) @ affine[:3, :3].T + affine[:3, 3]

@@ -55,12 +55,11 @@ def test_a_mirrored_head_has_its_lesions_on_the_other_side() -> None:
     assert [one.side for one in found.lesions] == ["right", "left"]
 
 
-def test_a_segmentation_says_no_kind_and_denies_nothing() -> None:
+def test_a_segmentation_says_nothing_of_lesions_and_denies_none() -> None:
     image, labels, affine = scanned()
     found = describe(image, affine, classes_of(labels, "freesurfer"), segmented=True)
-    assert {one.kind for one in found.lesions} == {"unspecified"}
+    assert found.lesions == [] and found.spec.lesions is None and "lesion" not in found.text("en")
     sound, affine = head()
-    assert describe(painted(sound, "freesurfer", "T1"), affine, sound, segmented=True).spec.lesions is None
     assert describe(painted(sound, "freesurfer", "T1"), affine, sound).spec.lesions == []
 
 

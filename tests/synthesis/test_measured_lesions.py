@@ -65,14 +65,6 @@ def test_places_are_those_of_anatomy() -> None:
         assert np.array_equal(found[place], wanted) if wanted.any() else place not in found, place
 
 
-def test_the_smallest_are_left_out_and_kinds_can_be_left_open() -> None:
-    labels, affine = head()
-    edited = place_lesion(labels, affine, "freesurfer", 9, side="left", place="frontal", seed=2)
-    classes = classes_of(edited.labels, "freesurfer")
-    assert measure_lesions(classes, labels, affine, "freesurfer", least_mm=15) == []
-    assert measure_lesions(classes, labels, affine, "freesurfer", tell_kinds=False)[0].kind == "unspecified"
-
-
 def test_a_lesion_across_the_midline_has_no_side() -> None:
     labels, affine = head()
     middle = np.array(labels.shape) // 2
