@@ -7,27 +7,31 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+#: Each file in a process of its own, forked when all is imported: a peak of one would hide that of the next.
 CODE = """
-import resource, sys, time
+import multiprocessing, resource, sys, time
 from pathlib import Path
 from medgen.scans import ScanError, read
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-for folder in sys.argv[1:]:
+def cost(folder):
     before, began = peak(), time.perf_counter()
     try:
         read(Path(folder), permissive=True, four_d=True)
     except ScanError:
-        print(peak() - before, time.perf_counter() - began)
-    else:
-        print("nan nan")
+        return peak() - before, time.perf_counter() - began
+    return float("nan"), float("nan")
+
+with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+    for costs in pool.imap(cost, sys.argv[1:]):
+        print(*costs)
 """
 
 
 def costs_of_refusing(folders: Iterable[Path]) -> list[tuple[float, float]]:
-    """Return what each folder's one scan costs until it is refused, even by permissive reading: MB beyond the peak so far, and
-    seconds; NaN where it is read."""
+    """Return what each folder's one scan costs until it is refused, even by permissive reading: MB and seconds; NaN where
+    it is read."""
     run = subprocess.run([sys.executable, "-c", CODE, *map(str, folders)], capture_output=True, text=True, check=True)
     return [(float(megabytes), float(seconds)) for megabytes, seconds in map(str.split, run.stdout.splitlines())]

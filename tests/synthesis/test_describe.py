@@ -60,6 +60,7 @@ def test_a_segmentation_says_nothing_of_lesions_and_denies_none() -> None:
     found = describe(image, affine, classes_of(labels, "freesurfer"), segmented=True)
     assert found.lesions == [] and found.spec.lesions is None and "lesion" not in found.text("en")
     sound, affine = head()
+    assert describe(painted(sound, "freesurfer", "T1"), affine, sound, segmented=True).spec.lesions is None
     assert describe(painted(sound, "freesurfer", "T1"), affine, sound).spec.lesions == []
 
 
