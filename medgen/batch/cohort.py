@@ -14,6 +14,7 @@ import numpy as np
 
 from medgen.evaluation.likeness import FLOORS, NAMES, features
 from medgen.scans import Case, Found, Scan, ScanError, read
+from medgen.scans.dicom_header import text
 
 LABELS = 64  #: an image of whole numbers with at most so many different ones is a label map
 FAT = -50.0  #: HU; CT has fat and air below it, magnitude MR has nothing below zero
@@ -98,8 +99,7 @@ def _member(case: Case, scan: Scan, modality: str) -> Member:
     digest = hashlib.sha256(repr(upright.shape).encode() + upright.tobytes()).hexdigest()
     extents = np.sort(np.log2(np.array(image.shape) * np.array(spacing)))
     numbers = np.concatenate([features(image, spacing, 1000.0 if modality == "CT" else None), extents])
-    header: Any = scan.slices[0] if scan.slices else {}
-    patient, part = (str(header.get(key, "") or "").strip() for key in ("PatientID", "BodyPartExamined"))
+    patient, part = (text(scan.slices[0], key) if scan.slices else "" for key in ("PatientID", "BodyPartExamined"))
     return Member(case, tuple(image.shape), spacing, digest, numbers, patient, part.upper())
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from medgen.batch.sidecar import describe, versions, write_json
 from medgen.scans import Case, Scan, ScanError, read, write_nifti
+from medgen.scans.dicom_parsing import silent
 
 #: Numbers of the acquisition that the sidecar tells, by their DICOM keywords; no text, which may name the patient.
 ACQUISITION = (
@@ -68,9 +69,10 @@ def _convert(case: Case, output: Path, permissive: bool, four_d: bool, overwrite
 
 def _sidecar(case: Case, scan: Scan) -> dict[str, Any]:
     acquisition: dict[str, float] = {}
-    for keyword in ACQUISITION:
-        value = scan.slices[0].get(keyword) if scan.slices else None
-        if isinstance(value, (int, float)):
-            acquisition[keyword] = float(value)
+    with silent():
+        for keyword in ACQUISITION:
+            value = scan.slices[0].get(keyword) if scan.slices else None
+            if isinstance(value, (int, float)):
+                acquisition[keyword] = float(value)
     about = {"derived": False, "format": case.kind, **describe(scan), "acquisition": acquisition}
     return {**about, "input_sha256": scan.sha256, "libraries": versions()}

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from medgen.batch.sidecar import describe
 from medgen.scans import Case, ScanError, read
+from medgen.scans.dicom_parsing import silent
 
 PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate")
 
@@ -28,7 +29,8 @@ def inspect(cases: Sequence[Case], *, permissive: bool = False, show_patient: bo
             continue
         row.update(describe(scan))
         if show_patient and scan.slices:
-            row["patient"] = {keyword: str(scan.slices[0].get(keyword, "")) for keyword in PATIENT}
+            with silent():
+                row["patient"] = {keyword: str(scan.slices[0].get(keyword, "")) for keyword in PATIENT}
         yield row
 
 

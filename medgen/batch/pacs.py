@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydicom import uid as uids
 from pydicom.dataset import Dataset
 
 from medgen.batch.association import SUCCESS, Pacs, PacsError, associated, check, listening, names
+from medgen.scans.dicom_parsing import silent
 from medgen.scans.whole import whole_folder
 
 #: What is fetched: the volumes that `read` may know, as they are stored or, where the PACS wants, uncompressed.
@@ -60,8 +60,7 @@ def send(pacs: Pacs, path: Path) -> int:
                 raise PacsError(f"{file}: {pacs} does not take {names(*kind)}; convert it, or allow it there")
         for number, file in enumerate(kinds):
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+                with silent():
                     status = association.send_c_store(pydicom.dcmread(file))
             except (OSError, ValueError, AttributeError, RuntimeError) as error:
                 raise PacsError(f"{file}: cannot be sent ({type(error).__name__}); is the connection still up?") from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from medgen.batch.association import SUCCESS, Pacs, PacsError, listening
 from medgen.batch.logs import event as log
 from medgen.batch.pacs import CT_AND_MR, SYNTAXES, VERIFICATION
 from medgen.scans import ScanError
+from medgen.scans.dicom_parsing import silent
 from medgen.scans.whole import remove_leftovers, whole_file
 
 NOT_SUPPORTED, NOT_AUTHORIZED = 0x0122, 0x0124  #: PS3.7 C.5
@@ -55,8 +55,7 @@ class Inbox:
         if event.request.AffectedSOPClassUID != event.context.abstract_syntax:
             return NOT_SUPPORTED
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+            with silent():
                 ds = event.dataset
                 kind, instance, series = (str(ds[key].value) for key in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"))
                 maker = [str(ds.get(key, "")) for key in ("Manufacturer", "ManufacturerModelName")]

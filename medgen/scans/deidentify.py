@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from medgen import __version__
 from medgen.scans.dicom_carried import LOSSY, PAIRED, TYPE_2, UNPAIRED
 from medgen.scans.dicom_derived import MR_TYPES, coded, uid
+from medgen.scans.dicom_parsing import silent
 from medgen.scans.dicom_values import ENUMERATED
 from medgen.scans.scan import Scan, ScanError
 
@@ -65,10 +66,10 @@ class Deidentifier:
 
     def scan(self, scan: Scan) -> Scan:
         """Return the scan with clean headers. Raises `ScanError` where they say that text is burned into the pixels."""
-        for ds in scan.slices:
-            if ds.get("BurnedInAnnotation") == "YES":
+        with silent():
+            if any(ds.get("BurnedInAnnotation") == "YES" for ds in scan.slices):
                 raise ScanError(scan.source, "says that text is burned into its pixels", "remove the text, or leave it out")
-        return replace(scan, slices=tuple(self.headers(ds) for ds in scan.slices), sha256=self._new(scan.sha256))
+            return replace(scan, slices=tuple(self.headers(ds) for ds in scan.slices), sha256=self._new(scan.sha256))
 
     def headers(self, source: Dataset) -> Dataset:
         """Return a clean copy of one instance's header (PS3.3 C.12.1.1, C.7.1.1)."""

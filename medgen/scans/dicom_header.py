@@ -23,6 +23,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from medgen.scans.dicom_parsing import silent
 from medgen.scans.scan import ScanError
 
 TEXT = frozenset(("UI", "DS", "IS", "CS", "LO", "SH", "TM", "DA", "DT", "AS", "PN"))
@@ -191,7 +192,8 @@ def _parts(ds: Dataset, element: DataElement | RawDataElement, vr: str) -> tuple
             return tuple(part.strip(" \0") for part in stored.decode("latin-1").split("\\")) if stored else ()
         if vr == "US" and len(stored) == 2:
             return (str(int.from_bytes(stored, "little" if element.is_little_endian else "big")),)
-    value: Any = ds[element.tag].value
+    with silent():
+        value: Any = ds[element.tag].value
     if value is None or value == "":
         return ()
     several = isinstance(value, (list, tuple, pydicom.multival.MultiValue))

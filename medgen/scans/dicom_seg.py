@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from pydicom.uid import generate_uid
 from medgen import __version__
 from medgen.scans.dicom_carried import TYPE_2, carried
 from medgen.scans.dicom_derived import Code, Maker, describe, uid
+from medgen.scans.dicom_parsing import silent
 from medgen.scans.dicom_values import as_ds, plain, value
 from medgen.scans.dicom_write import save
 from medgen.scans.scan import Scan, ScanError
@@ -84,8 +84,7 @@ def write_seg(
         )
         for number, label in enumerate(order, start=1)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+    with silent():
         sources = [_whole(source, like) for source in like.slices]
         try:
             seg = hd.seg.Segmentation(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, 
 from medgen import __version__
 from medgen.scans.dicom_carried import carried
 from medgen.scans.dicom_derived import MR_TYPES, SMOOTHING, Code, Maker, describe, identity, uid
+from medgen.scans.dicom_parsing import silent
 from medgen.scans.dicom_values import as_ds, value
 from medgen.scans.scan import Scan, ScanError
 from medgen.scans.whole import whole_folder
@@ -70,8 +70,7 @@ def write_dicom(
     low, high = (float(np.percentile(array[::2, ::2, ::2], q)) for q in (1, 99))
     series_uid, frame_uid = generate_uid(prefix=None), uid(like.sha256, "frame")
     one_to_one = len(like.slices) == array.shape[2]
-    with whole_folder(folder) as temporary, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom quotes header values in its warnings
+    with whole_folder(folder) as temporary, silent():
         for z in range(array.shape[2]):
             source = like.slices[z if one_to_one else z * len(like.slices) // array.shape[2]] if like.slices else None
             acquired = not synthetic and modality == like.modality

@@ -24,6 +24,7 @@ READ_BY = ("SpecificCharacterSet", "SOPClassUID", "Modality", "PhotometricInterp
            "TimezoneOffsetFromUTC", "LossyImageCompression", "VolumetricProperties")  # fmt: skip
 #: Groups that a file may hold beside its pixels: no commands, directories, overlays or curves.
 GROUPS = (*range(0x0008, 0x0089, 2), 0x0100, 0x2050, 0x3006, 0x300A, 0x4008, 0x4010)
+TAGS = sorted(DicomDictionary)
 PRIVATE = 0x0029
 STEM = "cnry"
 DATES, TIMES, UIDS = "18070", "071213.", "1.2.840.99."  #: stems of the canaries that must be dates, times and UIDs
@@ -115,10 +116,9 @@ def found(what: bytes | str) -> list[str]:
 
 
 def _named(word: str) -> str:
-    tags = [tag for tag, _ in sorted(DicomDictionary.items())]
     digits = re.search(r"\d{5}", word) if word.lower().startswith(STEM) else None
     number = int(digits[0]) if digits else -1
-    return f"{word} ({keyword_for_tag(tags[number])})" if 0 <= number < len(tags) else word
+    return f"{word} ({keyword_for_tag(TAGS[number])})" if 0 <= number < len(TAGS) else word
 
 
 def written(folder: Path) -> Iterator[tuple[str, bytes]]:
