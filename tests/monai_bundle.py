@@ -46,10 +46,15 @@ def ended(running: tuple[BaseProcess, Path]) -> subprocess.CompletedProcess[str]
     return subprocess.CompletedProcess((), process.exitcode or 0, stderr=log.read_text())
 
 
+def tell(out: Path, err: Path) -> None:
+    """Let this process, and what it starts, write into files what it would print."""
+    for number, path in ((1, out), (2, err)):
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), number)
+
+
 def _run(arguments: tuple[str, ...], cwd: Path, environment: dict[str, str], log: Path) -> None:
-    with log.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    tell(log, log)
     os.chdir(cwd)
     os.environ.update(environment)
     sys.argv = ["monai.bundle", *arguments]

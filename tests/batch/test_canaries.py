@@ -5,9 +5,7 @@ The commands run in a process of their own, so that what libraries print, warn a
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,21 +16,12 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from medgen.cli import app
 from tests.batch.canaries import dicom, found, itk, nifti, plant, written
+from tests.monai_bundle import CONTEXT, tell
 from tests.scans.phantoms import save_series
 
 NAME = "mr_denoise_vae"
-MAIN = """
-import json, logging, sys
-from medgen.cli import app
-logging.basicConfig()
-for arguments in json.load(sys.stdin):
-    try:
-        code = app(arguments, standalone_mode=False)
-    except SystemExit as stop:
-        code = stop.code
-    print("exit", code or 0, flush=True)
-"""
 Run = tuple[list[int], str]
 
 
@@ -43,13 +32,27 @@ def planting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pydicom.config.settings, "writing_validation_mode", pydicom.config.IGNORE)
 
 
-def medgen(*commands: list[object]) -> Run:
+def medgen(folder: Path, *commands: list[object]) -> Run:
     """Run commands one after the other; return their exit codes and all that was printed, warned and logged."""
-    asked = json.dumps([[str(word) for word in command] for command in commands])
-    done = subprocess.run([sys.executable, "-c", MAIN], input=asked, capture_output=True, text=True, timeout=600, check=False)
-    codes = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("exit ")]
-    assert len(codes) == len(commands), done.stderr[-2000:]
-    return codes, done.stdout + done.stderr
+    asked = [[str(word) for word in command] for command in commands]
+    out, err = (folder / name for name in ("stdout", "stderr"))
+    process = CONTEXT.Process(target=_run, args=(asked, out, err))
+    process.start()
+    process.join(600)
+    codes = [int(line.split()[1]) for line in out.read_text().splitlines() if line.startswith("exit ")]
+    assert len(codes) == len(commands), err.read_text()[-2000:]
+    return codes, out.read_text() + err.read_text()
+
+
+def _run(commands: list[list[str]], out: Path, err: Path) -> None:
+    tell(out, err)
+    logging.basicConfig()
+    for arguments in commands:
+        try:
+            code = app(arguments, standalone_mode=False)
+        except SystemExit as stop:
+            code = stop.code
+        print("exit", code or 0, flush=True)
 
 
 def inputs(folder: Path) -> Path:
@@ -86,6 +89,7 @@ def test_the_canaries_are_there_and_are_found(tmp_path: Path) -> None:
 def test_no_canary_gets_out_of_sound_scans(tmp_path: Path) -> None:
     source, out = inputs(tmp_path / "in"), tmp_path / "out"
     codes, said = medgen(
+        tmp_path,
         ["run", NAME, source, "-o", out / "nifti", "--uncertainty", "--device", "cpu", "--report",
          "--log-json", out.with_name("log")],
         ["run", NAME, source, "-o", out / "dicom", "--format", "dicom", "--device", "cpu"],
@@ -112,6 +116,7 @@ def test_deidentify_lets_no_canary_into_anything_not_even_a_path(tmp_path: Path)
     (source / "nii.nii.gz").rename(source / "Cnry40002x.nii.gz")
     (source / "mr").rename(source / "Cnry40003x")
     codes, said = medgen(
+        tmp_path,
         ["run", NAME, source, "-o", out, "--format", "same", "--deidentify", "--uncertainty", "--device", "cpu", "--report"],
         ["run", NAME, source, "-o", out / "all", "--format", "dicom", "--deidentify", "--device", "cpu"],
     )
@@ -194,7 +199,7 @@ def test_no_word_gets_out_in_place_of_a_defined_term(tmp_path: Path) -> None:
         slices = dicom(modality, (4, 4, 5), FEW)
         garbage(keyword, "CS")(slices)
         save_series(slices, tmp_path / "in" / keyword)
-    codes, said = medgen(["inspect", tmp_path / "in"], ["convert", tmp_path / "in", "-o", tmp_path / "out"])
+    codes, said = medgen(tmp_path, ["inspect", tmp_path / "in"], ["convert", tmp_path / "in", "-o", tmp_path / "out"])
     assert codes == [1, 1] and "1 scans refused" in said, said
     assert_silent(said, tmp_path / "out")
 
@@ -202,6 +207,7 @@ def test_no_word_gets_out_in_place_of_a_defined_term(tmp_path: Path) -> None:
 def test_no_canary_gets_out_of_broken_scans(tmp_path: Path) -> None:
     source, out = faulty(tmp_path / "in"), tmp_path / "out"
     codes, said = medgen(
+        tmp_path,
         ["run", NAME, source, "-o", out / "run", "--format", "same", "--device", "cpu"],
         ["run", NAME, source, "-o", out / "dicom", "--format", "dicom", "--permissive", "--device", "cpu"],
         ["run", NAME, source, "-o", out / "none", "--dry-run", "--device", "cpu"],

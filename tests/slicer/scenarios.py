@@ -66,7 +66,7 @@ def orientations(modules: Path, scratch: Path) -> dict[str, Any]:
     host = _modules(modules, scratch)
     _hostile()
     rows = {}
-    for storage in ("RAS", "LAS", "RAI", "oblique"):
+    for storage in ("LAS", "oblique"):  # the others: scripted.py
         array, affine = phantom.scan(storage)
         source, result = host.volume(array, affine, storage), host.add("ScalarVolume", "result")
         node = host.run("MedGen Denoise", {"input": source, "output": result}, bundle="nothing")
@@ -123,7 +123,7 @@ def _middle(node: Any) -> np.ndarray:
 
 
 def synthetic(modules: Path, scratch: Path) -> dict[str, Any]:
-    """Translate a volume, and make one of a sentence; then of sentences of which none can be made."""
+    """Translate a volume, and make one of a sentence; then of one of which none can be made."""
     host = _modules(modules, scratch)
     _hostile()
     array, affine = phantom.scan("PIR")
