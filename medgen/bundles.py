@@ -167,12 +167,16 @@ def _check_setting(bundle: str, known: dict[str, Any], name: str, value: Any) ->
         raise BundleError(f"{name} of {bundle} must be a number from {low} to {high}, not {value}")
 
 
+def folder_of(name: str) -> Path:
+    """Return the folder of a bundle by its name, or by the path of that folder. Raises `BundleError` for another."""
+    given = Path(name)
+    return given if (given / "configs" / "metadata.json").is_file() else Path(find(name))
+
+
 def open_bundle(name: str, device: str | None = None, settings: dict[str, Any] | None = None) -> Bundle:
     """Open a bundle by name, or by the path of its folder, with what the user chose of its settings.
 
     Raises `BundleError` for another name, device or setting than there is.
     """
     chosen = choose_device(device)
-    given = Path(name)
-    root = given if (given / "configs" / "metadata.json").is_file() else Path(find(name))
-    return Bundle(root.resolve(), chosen, settings or {})
+    return Bundle(folder_of(name).resolve(), chosen, settings or {})

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import medgen
+from medgen.bundles import available
 from medgen.cli import app
 
 NAME = "mr_denoise_vae"
@@ -39,6 +40,12 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert time.perf_counter() - started < 5  # half a second on a quiet machine; a guard against torch only
 
 
+def test_a_bundle_that_there_is_not_is_told_at_once() -> None:
+    code = "import sys\nfrom medgen.cli import app\ntry:\n    app(['run', 'no_such', 'x', '-o', 'y'])\nfinally:\n    print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == "False\n" and "no bundle is named 'no_such'" in done.stderr
+
+
 def test_the_version_is_told() -> None:
     assert call("--version") == (0, f"medgen {medgen.__version__}\n", "")
 
@@ -60,6 +67,7 @@ def test_bundles_and_info() -> None:
     assert told["labels"] is False and told["synthetic"] is False
     code, out, _ = call("info", NAME)
     assert code == 0 and "weights_sha256" in out
+    assert call("info", available()[NAME])[1].splitlines()[2:] == out.splitlines()[2:]  # by its folder
 
 
 def test_run_writes_and_says_where(scan: Path, tmp_path: Path) -> None:

@@ -40,10 +40,10 @@ def bundles(json_rows: Annotated[bool, typer.Option("--json", help="one JSON lis
 @app.command()
 def info(bundle: str) -> None:
     """Tell what a bundle is for, what it was trained on, and where it lies. Example: medgen info BUNDLE"""
-    from medgen.bundles import BundleError, find, read_metadata
+    from medgen.bundles import BundleError, folder_of, read_metadata
 
     try:
-        root = Path(find(bundle))
+        root = folder_of(bundle)
         metadata = read_metadata(root)
     except BundleError as error:
         raise fail(str(error)) from None
@@ -89,6 +89,12 @@ def run(
     The same command again goes on where it stopped, and does again what changed; two at once share the work.
     """
     _check_format(format)
+    from medgen.bundles import BundleError, folder_of, open_bundle
+
+    try:
+        folder_of(bundle)  # a slip of the pen is told before the seconds that torch and MONAI take
+    except BundleError as error:
+        raise fail(str(error)) from None
     from dataclasses import replace
 
     from medgen.batch import progress
@@ -99,7 +105,6 @@ def run(
     from medgen.batch.object_store import Objects, as_path, find_all, is_url
     from medgen.batch.run import Options, without_results
     from medgen.batch.sources import enter_sources, keep_names
-    from medgen.bundles import BundleError, open_bundle
     from medgen.cli.order import make
     from medgen.scans import ScanError
 

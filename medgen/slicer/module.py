@@ -87,10 +87,10 @@ def _make(groups: Sequence[Group], values: Mapping[str, Any]) -> dict[str, Any]:
     """Run a bundle on the sentence, write the volume that Slicer asked for, and return how the sentence was read."""
     _tell(0.02, "reading")
     memory = _number(values, "memory")
-    from medgen.batch.ordered import paint
-
     if not (values["text"] or "").strip():
         raise ValueError("there is no text; say what to make, such as: Axial T1, 12 mm lesion in the left frontal lobe")
+    from medgen.batch.ordered import paint
+
     bundle = _opened(groups, values)
     _tell(0.1, "opening the network")
     bundle.network  # noqa: B018  a missing or altered checkpoint stops here

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.segmenter_gain brain_mri_synthesis_text --train TRAIN --dev DEV --cache DIR
 
-TRAIN and DEV hold brain_t1/ with its label maps. For each of several draws of a few real heads a small U-Net is trained twice, for as many
-steps and with the same augmentation: on those heads alone; and for a first share of the steps on them and heads made by the bundle,
-one crop in two from either, then on the real ones alone. The anatomies are drawn, so that no label map is needed for them. Dice on the
-held-out heads, mean of eight classes of the brain; the gain's interval is over heads and draws (bootstrap of subjects' means).
+TRAIN and DEV hold brain_t1/ with its label maps. For each of several draws of a few real heads a small U-Net is trained twice, on as many
+crops of them and with the same augmentation: on those heads alone; and with crops of heads made by the bundle added, one beside each real
+one in the first steps, of which there are more by half of those. The anatomies are drawn, so that no label map is needed for them. Dice on
+the held-out heads, mean of eight classes of the brain; the gain's interval is over heads and draws (bootstrap of subjects' means).
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=3, help="real heads of a draw")
     parser.add_argument("--made", type=int, default=24, help="heads made by the bundle")
     parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--first", type=float, default=0.33, help="share of the steps in which made heads are seen too")
+    parser.add_argument("--steps", type=int, default=600, help="of two crops each, on the real heads alone")
+    parser.add_argument("--mixed", type=int, default=200, help="first steps in which one crop of two is of a made head")
     options = parser.parse_args()
     bundle, subjects = open_bundle(options.bundle, "cpu"), heads(options.dev)
     if not list(options.cache.glob("real_*.npz")):
@@ -80,21 +80,22 @@ def main() -> None:
     for draw in range(options.draws):
         few = [real[k] for k in RandomState(draw).permutation(len(real))[: options.few]]
         for name, more in (("few real", []), ("few real and made", made)):
+            steps = options.steps + (options.mixed // 2 if more else 0)  # as many real crops
             folder = options.cache / f"{draw}_{len(more)}"
             arm(folder, few, [])
             if more:
                 both = options.cache / f"{draw}_{len(more)}_first"
                 arm(both, few, more)
-                train(both, "t1", 0, steps=options.steps, until=options.first)
+                train(both, "t1", 0, steps=steps, until=options.mixed / steps)
                 if not (folder / "state_t1.pt").exists():
                     shutil.copy(both / "state_t1.pt", folder)
-            train(folder, "t1", 0, steps=options.steps)
+            train(folder, "t1", 0, steps=steps)
             ship(folder, folder, ["t1"])
             segmenter = Segmenter("brain-t1", folder=folder)
             for subject, (scan, classes) in subjects.items():
                 found = segmenter.classes(np.asarray(scan.image[0]), scan.image.affine.numpy())
                 rows.append({"method": name, "draw": draw, "name": subject, "real": len(few), "made": len(more),
-                             "steps": options.steps, "dice": dice(found, classes)})  # fmt: skip
+                             "steps": steps, "dice": dice(found, classes)})  # fmt: skip
             print(draw, name, f"{np.mean([row['dice'] for row in rows if row['draw'] == draw and row['method'] == name]):.3f}", flush=True)
     print("\n" + table(rows))
 
