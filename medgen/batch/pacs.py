@@ -37,6 +37,7 @@ def echo(pacs: Pacs) -> None:
         check(pacs, association.send_c_echo(), "does not answer C-ECHO")
 
 
+@silent()
 def send(pacs: Pacs, path: Path) -> int:
     """Store all DICOM files under a path (C-STORE) and return how many.
 
@@ -60,14 +61,14 @@ def send(pacs: Pacs, path: Path) -> int:
                 raise PacsError(f"{file}: {pacs} does not take {names(*kind)}; convert it, or allow it there")
         for number, file in enumerate(kinds):
             try:
-                with silent():
-                    status = association.send_c_store(pydicom.dcmread(file))
+                status = association.send_c_store(pydicom.dcmread(file))
             except (OSError, ValueError, AttributeError, RuntimeError) as error:
                 raise PacsError(f"{file}: cannot be sent ({type(error).__name__}); is the connection still up?") from None
             check(pacs, status, f"refused {file} ({number} of {len(kinds)} were stored)", warn_is_fine=True)
     return len(kinds)
 
 
+@silent()
 def fetch(
     pacs: Pacs, output: Path, *, study: str = "", series: str = "", patient: str = "", modality: str = "",
     listen: tuple[str, int] | None = None,
@@ -161,6 +162,7 @@ def _retrieved(pacs: Pacs, responses: Iterator[tuple[Dataset, Dataset | None]]) 
     return int(status.get("NumberOfCompletedSuboperations") or 0)
 
 
+@silent()
 def _keep(event: Any, folder: Path, series: str, numbers: Iterator[int]) -> int:
     """Store an image of the series as it came, in a file that is named by its number."""
     if str(event.dataset.get("SeriesInstanceUID", "")) != series:
