@@ -11,18 +11,21 @@ from pathlib import Path
 CODE = """
 import multiprocessing, resource, sys, time
 from pathlib import Path
-from medgen.scans import ScanError, read
+import pydicom.pixels
+from medgen.scans import ScanError, find, read
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 def cost(folder):
-    before, began = peak(), time.perf_counter()
-    try:
-        read(Path(folder), permissive=True, four_d=True)
-    except ScanError:
-        return peak() - before, time.perf_counter() - began
-    return float("nan"), float("nan")
+    before, began = peak(), time.process_time()
+    cases, errors, _ = find(Path(folder))
+    for case in cases:
+        try:
+            read(case, permissive=True, four_d=True)
+        except ScanError as error:
+            errors.append(error)
+    return (peak() - before, time.process_time() - began) if errors else (float("nan"), float("nan"))
 
 with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
     for costs in pool.imap(cost, sys.argv[1:]):
@@ -31,7 +34,7 @@ with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
 
 
 def costs_of_refusing(folders: Iterable[Path]) -> list[tuple[float, float]]:
-    """Return what each folder's one scan costs until it is refused, even by permissive reading: MB and seconds; NaN where
-    it is read."""
+    """Return what each folder's scans cost until one is refused, even by permissive reading: MB and seconds; NaN where all are
+    read."""
     run = subprocess.run([sys.executable, "-c", CODE, *map(str, folders)], capture_output=True, text=True, check=True)
     return [(float(megabytes), float(seconds)) for megabytes, seconds in map(str.split, run.stdout.splitlines())]
