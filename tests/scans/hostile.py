@@ -18,14 +18,14 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 def cost(folder):
-    before, began = peak(), time.process_time()
+    before, began = peak(), time.perf_counter()
     cases, errors, _ = find(Path(folder))
     for case in cases:
         try:
             read(case, permissive=True, four_d=True)
         except ScanError as error:
             errors.append(error)
-    return (peak() - before, time.process_time() - began) if errors else (float("nan"), float("nan"))
+    return (peak() - before, time.perf_counter() - began) if errors else (float("nan"), float("nan"))
 
 with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
     for costs in pool.imap(cost, sys.argv[1:]):
@@ -34,7 +34,6 @@ with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
 
 
 def costs_of_refusing(folders: Iterable[Path]) -> list[tuple[float, float]]:
-    """Return what each folder's scans cost until one is refused, even by permissive reading: MB and seconds; NaN where all are
-    read."""
+    """Return what reading each folder's scans costs, permissively: MB and seconds; NaN where none is refused even so."""
     run = subprocess.run([sys.executable, "-c", CODE, *map(str, folders)], capture_output=True, text=True, check=True)
     return [(float(megabytes), float(seconds)) for megabytes, seconds in map(str.split, run.stdout.splitlines())]
