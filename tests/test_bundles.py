@@ -376,7 +376,7 @@ def test_tiles_equal_one_pass_on_any_shape(name: str, device: str, monkeypatch: 
     inferer, network = bundle.get("inferer"), bundle.network
     inferer.bf16, inferer.flips = False, 1
     channels = bundle.channels
-    for seed, shape in enumerate([(203, 24, 30), (32, 208, 17), (25, 31, 216)]):
+    for seed, shape in enumerate([(203, 15, 30), (16, 208, 17), (25, 14, 216)]):
         generator = torch.Generator().manual_seed(seed)
         blocks = torch.rand(1, channels, *(-(-n // 6) for n in shape), generator=generator)
         image = torch.nn.functional.interpolate(blocks, scale_factor=6)[..., : shape[0], : shape[1], : shape[2]]
