@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,7 @@ USABLE = 1e-2  #: a larger error with the largest halo means that a network cann
 STRIDES = (1, 2, 4, 8, 16, 32)
 REACH = 64  #: largest halo that is tried, in voxels
 MARGIN = 50  #: between the tolerance and the error of the slab that is tried: a volume has more places for the worst error
+ROUNDING = 1.5  #: between largest errors that are both of rounding
 CORE = 32  #: planes that are compared
 SIDES = (16, 32)  #: of the slabs that a network is tried on, across the axis that is tried: the first that it takes
 SHIFTED = 2e-4  #: largest difference of a shifted output, relative to its range, that counts as the same
@@ -46,8 +48,11 @@ class Traits:
     @cached_property
     def stride(self) -> Sides | None:
         """Return what sides and tiles are aligned to, or None where the network cannot be tiled."""
-        stride = find_stride(self.function, self.channels, self.device)
-        if stride is None or reaches_too_far(self.function, self.channels, self.device):
+        with _exact():
+            stride = find_stride(self.function, self.channels, self.device)
+            if stride is not None and reaches_too_far(self.function, self.channels, self.device):
+                stride = None
+        if stride is None:
             LOG.warning("the network sees all of its window: it runs in overlapping windows with blending, not in tiles")
             return None
         return stride
@@ -55,7 +60,9 @@ class Traits:
     @cached_property
     def halo(self) -> Sides:
         """Return the halo of a tile, in voxels."""
-        halo, error = find_halo(self.function, self.channels, self.device, self.stride or (1, 1, 1), self.tolerance)
+        stride = self.stride or (1, 1, 1)
+        with _exact():
+            halo, error = find_halo(self.function, self.channels, self.device, stride, self.tolerance)
         LOG.info("tiles with a halo of %s voxels, at most %.1e of the range from one pass", halo, error)
         return halo
 
@@ -63,6 +70,11 @@ class Traits:
     def bytes_a_voxel(self) -> float:
         """Return the memory of a forward pass for each voxel of a channel, window and result included."""
         return peak_bytes(self.fast, self.channels, self.device) + 8 * self.channels
+
+
+def _exact() -> AbstractContextManager[None]:
+    """Keep a GPU from rounding float32 to TF32, and from trying out kernels: that would drown what is looked for."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)
 
 
 def find_stride(function: Function, channels: int, device: torch.device) -> Sides | None:
@@ -94,20 +106,24 @@ def find_halo(
     """Return the least halo with which a tile equals the same part of one pass, and the error that is left.
 
     The error is the largest difference over the output's range, the worst of the three axes; it must be `MARGIN` times
-    below the tolerance (the error falls tenfold and more with each 8 voxels of halo). Halos up to 64 voxels are tried;
-    where none is good enough the last is returned, with its error.
+    below the tolerance (the error falls tenfold and more with each 8 voxels of halo). Halos up to 64 voxels are tried.
+    Where none is good enough, rounding may be what is left, as where a GPU computes tiles of another shape in another
+    order: then the least that keeps the tolerance and is as good as the last is returned, else the last, with its error.
     """
     halos, worst = [], 0.0
     for axis, step in zip((2, 3, 4), stride):
         image = _slab(function, channels, axis, 4 * REACH + CORE, device)
         reference = _outputs(function(image))
+        errors: dict[int, float] = {}
         for halo in range(0, REACH + 1, max(step, 4)):
             tile = _outputs(function(image.narrow(axis, 2 * REACH - halo, CORE + 2 * halo)))
-            error = _difference(tile, reference, axis, halo, 2 * REACH, CORE)
+            errors[halo] = error = _difference(tile, reference, axis, halo, 2 * REACH, CORE)
             if error <= tolerance / MARGIN:
                 break
+        else:
+            halo = next(h for h, e in errors.items() if h == halo or e <= min(ROUNDING * error, tolerance))
         halos.append(halo)
-        worst = max(worst, error)
+        worst = max(worst, errors[halo])
     return (halos[0], halos[1], halos[2]), worst
 
 

@@ -45,6 +45,19 @@ def test_the_halo_is_the_reach_in_steps_of_four(kernel: tuple[int, ...], reach: 
     assert halo == reach and error <= 1e-5
 
 
+def test_rounding_does_not_ask_for_a_halo() -> None:
+    """As on a GPU, where the order of a sum depends on the shape of the tile."""
+    network = random(nn.Conv3d(1, 1, (3, 5, 9), padding=(1, 2, 4)))
+
+    def rounded(x: torch.Tensor) -> torch.Tensor:
+        y = network(x)
+        generator = torch.Generator().manual_seed(x.numel())
+        return y + 1e-6 * torch.rand(y.shape, generator=generator) * (y.max() - y.min())
+
+    halo, error = find_halo(rounded, 1, CPU, (1, 1, 1), 1e-5)
+    assert halo == (4, 4, 4) and 1e-5 / 50 < error < 2e-6
+
+
 def test_a_reach_that_is_too_long_is_told_by_its_error() -> None:
     far = nn.Conv3d(1, 1, (141, 1, 1), padding=(70, 0, 0), bias=False).requires_grad_(False)
     nn.init.zeros_(far.weight)
