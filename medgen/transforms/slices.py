@@ -18,6 +18,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, RandomizableTransform
 from scipy.ndimage import gaussian_filter1d
 
+from medgen.evaluation.without_reference import foreground, noise_level
 from medgen.transforms.degrade import gaussian_noise, rician_noise
 
 LENGTHS = ((1.0, 3.0), (10.0, 30.0))  #: variance and correlation length in voxels of the image's parts: edges, and slopes
@@ -180,17 +181,21 @@ class ThinSlicesd(MapTransform):
 class ConsistentSlicesd(MapTransform):
     """Turn a sharp image (1, x, y, n) back to the scan's axes, made consistent: acquired again it gives the slices.
 
-    `keys` are what the network made of ``source``, which `ThinSlicesd` prepared. The projection adds W (y - A x). The
-    "report" of the data tells how far A x was from y before and after, as a root mean square in per cent of the image's
-    range of order 1.
+    `keys` are what the network made of ``source``, which `ThinSlicesd` prepared. The projection adds g W (y - A x), where g
+    is the share of y - A x, of its variance in the body, that is not white noise (Wiener's gain): what the network took off
+    the slices as noise stays off. The "report" of the data tells g, and how far A x was from y before and after, as a root
+    mean square in per cent of the image's range of order 1.
 
     Args:
         project: whether to project; the distance is reported either way.
+        keep_noise: project with g = 1, so that A x is y, noise and all.
     """
 
-    def __init__(self, keys: KeysCollection, source: str = "image", project: bool = True, allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self, keys: KeysCollection, source: str = "image", project: bool = True, keep_noise: bool = False, allow_missing_keys: bool = False
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.source, self.project = source, project
+        self.source, self.project, self.keep_noise = source, project, keep_noise
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
@@ -200,8 +205,9 @@ class ConsistentSlicesd(MapTransform):
             image = np.asarray(out[key][0], dtype=np.float32)
             missing = told["thick"] - image @ told["matrix"].T
             before = after = _rms(missing)
-            if self.project:
-                image = image + missing @ told["inverse"].T
+            gain = (1.0 if self.keep_noise else _signal(missing, told["thick"])) if self.project else 0.0
+            if gain > 0:
+                image = image + np.float32(gain) * missing @ told["inverse"].T
                 after = _rms(told["thick"] - image @ told["matrix"].T)
             result = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, axis)))[None])
             result.affine = torch.from_numpy(told["affine"])
@@ -210,8 +216,19 @@ class ConsistentSlicesd(MapTransform):
             out["report"] = {
                 "slice_axis": axis, "factor": round(factor, 3), "slice_thickness_mm": round(thickness, 3),
                 "data_consistency_percent": {"network": round(100 * before, 3), "written": round(100 * after, 3)},
+                "projected": round(gain, 3),
             }  # fmt: skip
         return out
+
+
+def _signal(missing: np.ndarray, thick: np.ndarray) -> float:
+    """Return the share of the variance of `missing`, in the body that the slices `thick` show, that is not white noise."""
+    body = foreground(thick)
+    try:
+        noise = noise_level(missing, 2, body)
+    except ValueError:  # too small, or nothing is missing
+        return 1.0
+    return float(np.clip(1 - (noise / max(_rms(missing[body]), 1e-12)) ** 2, 0, 1))
 
 
 def _rms(values: np.ndarray) -> float:
