@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from medgen.text.clauses import Segment
 from medgen.text.heads import pointed_at
 from medgen.text.items import Item, Reading, TextError
+from medgen.text.lexicon import plain
 
 _LESION = ("side", "place", "size", "box", "scale", "count", "number", "each", "respectively", "relative")
 #: what can be said of each head
@@ -96,6 +98,7 @@ def shown(items: list[Item], reading: Reading) -> str:
 def check_sides(segment: Segment, reading: Reading) -> None:
     """Refuse a side or a size of something unknown, such as 'left zzz' and '2 mm rim'."""
     items = segment.items
+    _of_something_else(items, reading)
     for n, item in enumerate(items):
         rest = [i.tag for i in items[n + 1 :]]
         if item.tag not in ("side", "relative", "size", "box") or rest[:1] != ["word"] or item.denied:
@@ -108,3 +111,20 @@ def check_sides(segment: Segment, reading: Reading) -> None:
             words = reading.text[item.start : items[n + 1].end]
             raise TextError(f"'{words}': what this is the {'side' if item.tag in ('side', 'relative') else 'size'} of is not understood; "
                             "name a lobe or a finding")  # fmt: skip
+
+
+def _of_something_else(items: list[Item], reading: Reading) -> None:
+    """Refuse a side behind something unknown, such as 'marker on the left' where no finding is named, or only after it."""
+    heads = [i.tag in SUITS or i.tag in ("wmh", "again", "midline", "artefacts") for i in items]
+    sides = [i for i in items if i.tag == "side"]
+    lying = re.search(r"\b(?:patient|subject|head)\b[^,;.]*$|(?:患者|病人|头部)[^，。；]*$", plain(reading.text[: sides[0].start])) if sides else None
+    if lying and not any(heads) and not any(i.tag in ("place", "sex", "band", "age") for i in items):
+        raise TextError(f"'{reading.text[lying.start() : sides[0].end]}': is this the side of a finding? Name the finding, or leave it out")
+    for n, item in enumerate(items[:-1]):
+        side = items[n + 1]
+        if item.tag != "word" or side.tag not in ("side", "relative") or side.denied or item.text.lower().endswith("ly"):
+            continue
+        between = plain(reading.text[item.end : side.start])
+        if not any(heads) or not any(heads[:n]) and re.search(r"\b(?:on|from|at|in)\b|[在于自]", between):
+            raise TextError(f"'{reading.text[item.start : side.end]}': what this is the side of is not understood; name a lobe or a finding, "
+                            "or leave it out")  # fmt: skip

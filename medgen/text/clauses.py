@@ -108,6 +108,9 @@ def _deny(segment: Segment, denied: bool) -> None:
                 denied = False
             elif what == "attributes":
                 _deny_attributes(rest)
+            elif what == "the other":
+                for other in rest[: _contrast(before, item, rest)]:
+                    other.denied = all(i.value != other.value for i in before[-3:])
             elif what == "what follows":
                 last = next((i.tag for i in reversed(before) if i.tag != "word"), "")
                 denied = not denied if last == "not" else True  # two in a row cancel out
@@ -133,6 +136,8 @@ def _denies(before: list[Item], item: Item, rest: list[Item]) -> str:
     Its value is 'after' where it stands after what it denies (absent), and 'of' where it is of what follows, even of
     something unknown (no).
     """
+    if _contrast(before, item, rest):
+        return "the other"
     start = max((n + 1 for n, i in enumerate(before) if i.tag in ("and", "or")), default=0)
     near = any(i.tag in NAMED for i in before[start:])
     if near and item.value == "after":
@@ -141,7 +146,7 @@ def _denies(before: list[Item], item: Item, rest: list[Item]) -> str:
         joined = rest[0].start == item.end
         if joined and item.text in ("不", "非"):  # 不规则, 非特异性
             return "something unknown"
-        if item.value == "-" or joined:
+        if item.value in ("-", "instead") or joined:
             raise TextError(f"'{item.text} {rest[0].text}': is only this denied, or what follows too? Say it another way")
     if any(i.tag in (*NAMED, "enlarged", "normal") for i in rest):
         ahead = any(i.tag in NAMED for i in rest)
@@ -154,6 +159,17 @@ def _denies(before: list[Item], item: Item, rest: list[Item]) -> str:
             raise TextError(f"'{item.text} {next(i.text for i in rest if i.tag == 'word')}': what is denied is not understood")
         return "something unknown"
     return "the one before" if any(i.tag in NAMED for i in before) else "attributes before"
+
+
+def _contrast(before: list[Item], item: Item, rest: list[Item]) -> int:
+    """Return how many items after 'rather than' stand against as many before it: 1 in 'left rather than right frontal lobe'."""
+    before = before[:-1] if before and before[-1].tag in ("and", "but") else before  # 'right and not left'
+    for k in (2, 1):
+        pairs = list(zip(before[-k:], rest[:k]))
+        alike = len(pairs) == k and all(a.tag == b.tag and a.tag in _ATTRIBUTES for a, b in pairs)
+        if item.value == "instead" and alike and any(a.value != b.value for a, b in pairs):
+            return k
+    return 0
 
 
 def _deny_attributes(rest: list[Item]) -> None:

@@ -50,8 +50,12 @@ aged -: aged, age, age of
 ventricles -: ventricles, ventricle, lateral ventricles, lateral ventricle, ventricular, ventricular system, ventricular size
 ventricles enlarged: hydrocephalus, ventriculomegaly, nph
 enlarged -: enlarged, enlarge, enlargement, dilated, dilatation, dilation, widened, wide, prominent, expanded, big
+axis -: ap, anteroposterior, antero posterior, craniocaudal, cranio caudal, superoinferior, mediolateral, laterolateral, cc, long axis, short axis
+pointer -: former, latter, the former, the latter, the larger, the bigger, the smaller, the greater, the first, the second, the last, the first one, the second one, the last one, the larger one, the smaller one, the bigger one, the smallest, smallest, the former one, the latter one, same lobe, same place, same location, same region, same area, same hemisphere, same spot
+equal -: similar, same as, same sized, equal sized, similar sized, same in size, same size, same sizes, same diameter, equal, equally large, equal size, equal in size, identical, identically sized, identical size, identical in size, similar size, similar in size, similarly sized, comparable size, comparable in size, same size as, as large, as big
+comparative -: larger, bigger, smaller
 slit -: slit, slit like, narrow, collapsed
-normal -: normal, unremarkable, normal sized, normal size, the normal size, healthy, healthy looking
+normal -: normal, unremarkable, normal sized, normal size, the normal size, healthy, healthy looking, sound
 times 2: twice, double, twofold
 times 0.5: half, half the normal size
 atrophy -: atrophy, atrophic, atrophied, volume loss, brain volume loss, shrinkage, widened sulci, sulcal widening
@@ -74,7 +78,8 @@ side right: r sided, rhs, right, right sided, right side, right hand side, r, rt
 side bilateral: bilateral, bilaterally, both sides, on both sides, either side, bilat, b/l, both hemispheres
 from to left: right to left, from right to left, from the right to the left, r to l
 from to right: left to right, from left to right, from the left to the right, l to r
-relative -: contralateral, ipsilateral, opposite side, other side, the other side, unilateral, one side, on one side, unilaterally, same side, opposite, one sided
+relative away: contralateral, opposite side, other side, the other side, opposite, the opposite side
+relative -: ipsilateral, unilateral, one side, on one side, unilaterally, same side, one sided
 view -: image, picture, screen, viewer, viewer's, observer, reader's, page, display, photo, figure
 place frontal: frontal, frontal lobe, frontal lobes, prefrontal
 place parietal: parietal, parietal lobe, parietal lobes
@@ -97,7 +102,8 @@ place juxtacortical: juxtacortical
 place white matter: white matter, deep white matter, subcortical, subcortical white matter, centrum semiovale, corona radiata, wm
 midline -: midline, midline structures, mid line
 shift -: midline shift, shift, shifted, shifts, displacement, displaced, deviated, deviation, mls, shift of the midline, shifting
-centred -: in place, intact, preserved, central, centred, centered, in the middle, undisplaced
+centred sound: intact, preserved
+centred -: in place, central, centred, centered, in the middle, undisplaced
 motion -: motion, motion artefact, motion artefacts, motion artifact, motion artifacts, movement, movement artefact, movement artefacts, movement artifact, movement artifacts, motion blur, head motion
 noise -: noise, noisy, grainy, graininess
 bias -: bias, bias field, bias fields, inhomogeneity, intensity inhomogeneity, intensity inhomogeneities, field inhomogeneity, inhomogeneous intensity, intensity non uniformity, nonuniformity, shading
@@ -130,16 +136,19 @@ both -: both
 all -: all, all of them
 respectively -: respectively, in that order
 radius -: radius, radius of, in radius
-diameter -: largest diameter, maximum diameter, maximal diameter, max diameter, greatest diameter, diameter, diameter of, in diameter, across, wide across
-bound high: up to, at most, no greater than, not greater than, no longer than, not over, not above, as many as, less than, under, below, <, ≤, no more than, not more than, no larger than, not larger than, smaller than, no bigger than, maximum of, fewer than, <=, max, not exceeding
+diameter -: largest dimension, greatest dimension, maximum dimension, maximal dimension, largest diameter, maximum diameter, maximal diameter, max diameter, greatest diameter, diameter, diameter of, in diameter, across, wide across
+bound high: up to, at most, no greater than, not greater than, no longer than, not over, not above, as many as, less than, under, below, <, ≤, no more than, not more than, no larger than, not larger than, smaller than, no bigger than, maximum of, fewer than, <=, max, not exceeding, as large as, as big as
+bound after low: or more, or larger, or greater, or bigger, or over, or above, and over, and above, and more, and up
+bound after high: or less, or smaller, or under, or below, or fewer
 bound largest: largest, the largest, biggest, the biggest, largest one, the largest one, up to a maximum of
-bound low: no fewer than, not fewer than, as few as, upwards of, in excess of, more than, at least, over, above, >, ≥, larger than, no less than, not less than, greater than, bigger than, no smaller than, minimum of, >=, exceeding
+bound low: no fewer than, not fewer than, as few as, upwards of, in excess of, more than, at least, over, above, >, ≥, larger than, no less than, not less than, greater than, bigger than, no smaller than, minimum of, >=, exceeding, as small as
 far before: depth, a depth of, depth of, distance, distance of, separated by, spaced
 deep -: deep
 far -: from, away from, lateral to, medial to, above the, below the, deep to, anterior to, posterior to, apart, off the
 not after: unlikely, disappeared, vanished, gone, removed, resolved, negative, spared, unaffected, uninvolved, absent, ruled out, left out, excluded, omitted
 not of: r/o, rule out, denies, denied, free from, no, without, w/o, no evidence of, free of, negative for, neither, nor, no sign of, no signs of, absence of, lack of, lacks, lacking, never
-not -: deny, clear of, sparing, nothing, no longer, nil, wasn't, weren't, didn't, hasn't, haven't, hadn't, won't, wouldn't, can't, couldn't, shouldn't, mustn't, ain't, isnt, arent, wasnt, doesnt, dont, didnt, does not, do not, is not, are not, not, excluding, rather than, instead of, no significant, no obvious, no definite, no marked, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot
+not -: deny, clear of, sparing, nothing, no longer, nil, wasn't, weren't, didn't, hasn't, haven't, hadn't, won't, wouldn't, can't, couldn't, shouldn't, mustn't, ain't, isnt, arent, wasnt, doesnt, dont, didnt, does not, do not, is not, are not, excluding, no significant, no obvious, no definite, no marked, isn't, aren't, doesn't, don't, devoid of, none, n't, exclude, omit, leave out, neg for, no visible, not any, cannot
+not instead: not, rather than, instead of
 except -: except, except for, apart from, other than, save for, with the exception of, aside from
 and -: and, &, plus, as well as, also, together with
 or -: or, either, versus, vs, and/or
@@ -153,5 +162,5 @@ finding -: mass effect, enhancement
 drop grade number: who grade, fazekas, stage
 join: :, =
 hedge -: perhaps, maybe, possibly, probably, presumably, also possibly, also maybe
-fill: include, included, including, add, draw, put, need, contain, contains, have, had, bead, beads, ball, marble, involving, involves, occupying, occupies, affecting, affects, fills, filling, extending, noted, found, detected, identified, arising, lies, lying, sits, occurring, or so, possible, probable, symmetric, symmetrical, the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, they're, it's, only, just, now, old lesions
+fill: situated, epicentre, epicenter, centre, center, include, included, including, add, draw, put, need, contain, contains, have, had, bead, beads, ball, marble, involving, involves, occupying, occupies, affecting, affects, fills, filling, extending, noted, found, detected, identified, arising, lies, lying, sits, occurring, or so, possible, probable, symmetric, symmetrical, the, of, in, on, at, to, is, are, was, be, its, by, for, this, that, there, seen, visible, present, brain, head, mri, mr, scan, scans, patient, patient's, patients, subject, year, years, lobe, lobes, region, area, side, sides, hemisphere, hemispheric, hemispheres, cerebral, territory, within, into, toward, towards, size, sized, measuring, measures, measured, about, approximately, approx, around, circa, ca, roughly, some, cortical, cortex, surrounding, surrounded, field, strength, acute, subacute, chronic, anterior, posterior, superior, inferior, medial, lateral, weighted, sequence, acquired, please, show, give, me, generate, create, make, i, want, located, near, level, long, longest, maximum, maximal, greatest, axis, extent, same, than, as, who, whose, which, diffuse, generalised, generalized, global, otherwise, everything, else, any, evidence, out, they're, it's, only, just, now, old lesions
 """

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from medgen.text.binding import Group
 from medgen.text.items import Item, Reading, TextError
-from medgen.text.spec import Range
+from medgen.text.spec import Lesion, Range
 
 _VENTRICLES = {"none": 1.0, "mild": 1.5, "moderate": 2.0, "severe": 3.0}  #: times the normal volume, by grade of enlargement
 _SMALL = 0.6
 _SHIFT = {"mild": Range(low=1, high=5), "moderate": Range(low=5, high=10), "severe": Range(low=10, high=20)}
 
 
-def findings(groups: list[Group], reading: Reading) -> dict[str, Any]:
-    """Return fields and values of a `ScanSpec`: all but lesions, subject and sequence. `TextError` where they contradict."""
+def findings(groups: list[Group], reading: Reading, lesions: list[Lesion]) -> dict[str, Any]:
+    """Return fields and values of a `ScanSpec`: all but lesions, subject and sequence. `TextError` where they contradict.
+
+    A midline shift without a direction goes away from the lesions, where these are all on one side.
+    """
+    away = {"left": "right", "right": "left"}.get("".join({lesion.side or "?" for lesion in lesions}))
     values: dict[str, Any] = {}
     for tag, field, read in (
-        ("ventricles", "ventricles", _ventricles), ("atrophy", "atrophy", _atrophy), ("shift", "midline_shift", _shift),
+        ("ventricles", "ventricles", _ventricles), ("atrophy", "atrophy", _atrophy), ("shift", "midline_shift", partial(_shift, away=away)),
     ):  # fmt: skip
         named = [g for g in groups if g.head.tag == tag]
         told = [value for value in (read(g, reading) for g in named) if value is not None]
@@ -121,8 +126,15 @@ def _atrophy(group: Group, reading: Reading) -> dict[str, Any] | None:
     return {"grade": grade, "side": side, "place": places[0] if places else None}
 
 
-def _shift(group: Group, reading: Reading) -> dict[str, Any] | None:
+def _shift(group: Group, reading: Reading, away: str | None) -> dict[str, Any] | None:
+    told = [i for i in group.all("relative") if i.value == "away"]
+    if away is not None and told:
+        group.said = [i for i in group.said if i not in told]
+        for item in told:
+            item.meaning = f"side: {away}"
     side, sizes = _side(group), [i.value for i in group.all("size")]
+    if away is not None and told and side not in (None, away):
+        raise TextError(f"'{group.head.text}' is said to be {side} and '{told[0].text}'; say one")
     for item in group.all("size"):
         item.meaning = f"shift: {item.value} mm"
     if len(set(map(str, sizes))) > 1:
@@ -136,6 +148,8 @@ def _shift(group: Group, reading: Reading) -> dict[str, Any] | None:
         return {"mm": 0}
     grade = _grade(group, "")
     group.head.meaning = "midline shift"
+    if side is None and away is not None:
+        side, group.head.meaning = away, f"midline shift to the {away}, away from the lesion"
     return {"toward": side, "mm": sizes[0] if sizes else _SHIFT.get(grade)}
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from medgen.text.binding import ATTRIBUTES, SUITS, Group, bind, check_sides, shown
 from medgen.text.clauses import Segment
+from medgen.text.compare import one_of_several
 from medgen.text.heads import merge
 from medgen.text.items import Item, Reading, TextError
+from medgen.text.sound import clause, of_lesions, sound_half
 from medgen.text.spec import Range
 
 _CARRY_WEIGHT = ("side", "place", "from", "size", "box", "scale", "count", "number", "relative", "times", "percent")
@@ -39,11 +43,21 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
         items = [i for i in items if i.tag != "count" or i.text.lower() not in ("a", "an")]
         if any(i.tag in ("plane", "contrast", "sex", "age", "agent") for i in segment.items):  # 'one axial scan'
             items = [i for i in items if not (i.tag in ("count", "number") and _is_one(i))]
+        if not_there := [i for i in segment.items if i.tag in ("refused", "finding") and i.denied]:
+            for item in items:  # 'no haemorrhage on the left'
+                item.meaning = f"of '{not_there[0].text}', which is denied"
+            continue
         heavy = [i for i in items if i.tag in ATTRIBUTES and not i.denied]
         if not heavy:
             for item in items:
                 if item.denied:
                     _check_denied(item, groups, reading)
+            if any(i.denied and i.tag == "side" for i in items) and of_lesions(segments, n, groups):
+                there = groups[-1] if groups else None
+                half = there is not None and there.all("side") and not there.all("place") and any(i.tag == "place" for i in items)
+                if half and re.match(r"\s*(?:and |but )?(?:not|rather|instead)\b|[并而]?[不非]", clause(reading, items)):
+                    raise TextError(f"'{shown(items, reading)}': is only the side denied, or the place too? Say in which place the lesion is")
+                reading.sound.append([i for i in items if i.tag in ("side", "place", "and", "or")])
             continue
         normal = next((i for i in items if i.tag == "normal"), None)
         if normal is not None and all(i.tag in ("normal", "side", "place") for i in heavy):
@@ -53,10 +67,15 @@ def group(segments: list[Segment], reading: Reading) -> tuple[list[Group], list[
                 continue
             if normal.denied:
                 raise TextError(f"'not {normal.text}': say what there is")
+            if sound_half(groups, heavy, reading):
+                continue
             head = Item("lesion", "unspecified mass", normal.start, normal.end, normal.text, denied=True)
             groups.append(Group(head, segment.sentence, [i for i in items if i is not normal]))
             continue
         last = groups[-1] if groups and groups[-1].sentence == segment.sentence and not waiting else None
+        told = last.all("number", "count") if last is not None else []
+        if any(i.tag == "scale" for i in heavy) and any(i.tag == "size" for i in heavy) and any(i.value.high != 1 for i in told):
+            raise one_of_several(shown(heavy, reading))  # 'two lesions, the large one 12 mm'
         if last is not None and (_another(last, heavy) or _one_of(groups, segment, heavy)):
             head = Item("lesion", "pointed mass", heavy[0].start, heavy[0].start, "")
             groups.append(Group(head, segment.sentence, items))
@@ -100,11 +119,24 @@ def _parted(segments: list[Segment]) -> list[Segment]:
         cut = next((n for n, i in enumerate(items) if i.tag == "and"), 0)
         head = next((n for n, i in enumerate(items) if i.tag in SUITS), 0)
         before = [i for i in items[:cut] if i.tag in ATTRIBUTES]
-        if before and cut < head and not all(i.tag in SUITS[items[head].tag] for i in before):
+        if (last := _denied_last(items)) is not None:
+            out.append(Segment(segment.opened_by, segment.sentence, items[:last]))
+            out.append(Segment("comma", segment.sentence, items[last + 1 :]))
+            continue
+        other = any(i.tag in ("refused", "finding") and i.denied for i in items[:cut])
+        if before and cut < head and (other or not all(i.tag in SUITS[items[head].tag] for i in before)):
             out.append(Segment(segment.opened_by, segment.sentence, items[:cut]))
             segment = Segment("comma", segment.sentence, items[cut + 1 :])
         out.append(segment)
     return out
+
+
+def _denied_last(items: list[Item]) -> int | None:
+    """Return where the 'and' stands before something with a side that is denied and no finding: '... and no haemorrhage on the left'."""
+    n = max((n for n, i in enumerate(items) if i.tag in ("and", "or")), default=0)
+    tags = {i.tag for i in items[n + 1 :]}
+    found = any(i.tag in ("refused", "finding") and i.denied for i in items[n + 1 :]) and not tags & {*SUITS, "wmh", "again", "midline"}
+    return n if n and found and tags & {"side", "place"} else None
 
 
 def _is_one(item: Item) -> bool:

@@ -37,14 +37,23 @@ class Reading:
     items: list[Item] = field(default_factory=list)
     ignored: list[Item] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    sound: list[list[Item]] = field(default_factory=list)  #: sides and places that are said to be without a lesion
 
     def cover(self, first: Item, last: Item, tag: str, value: Any = None) -> Item:
         """Return one item that stands for all from `first` to `last`."""
         return Item(tag, value, first.start, last.end, self.text[first.start : last.end].strip())
 
+    def ignore(self, first: Item, last: Item, why: str = "") -> None:
+        """Tell that all from `first` to `last` is ignored, with a warning where there is a reason."""
+        covered = self.cover(first, last, "ignored")
+        self.ignored.append(covered)
+        if why:
+            self.warnings.append(f"'{covered.text}' {why}")
+
 
 _BREAK = {".": "stop", ";": "stop", "。": "stop", "\n": "stop", "!": "stop", "?": "stop", ",": "comma", "，": "comma", "(": "paren", ")": "comma"}
 _SIDES = ("left", "right")
+BREAKS = ("stop", "comma", "paren", "and", "or", "with", "but", "except")  #: tags between what is said of different things
 
 
 _NUMERAL = re.compile(r"[二两三四五六七八九十百千]")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from typing import Any
 
 from medgen.text.binding import Group
+from medgen.text.compare import one_of_several
 from medgen.text.items import Item, Reading, TextError
+from medgen.text.sound import keep_off, of_a_region
 from medgen.text.spec import Lesion, Range, reason
 from medgen.text.spots import Spot, diameters, how_many, sides_of_one, where
+
+_LARGEST = re.compile(r"(?:the )?(?:largest|biggest)|最大|较大者")
 
 
 def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
     """Return the lesions that groups ask for; empty where they were denied, None where there are no groups."""
     found: list[tuple[Group, list[Lesion]]] = []
+    denied = [("unspecified", items, of_a_region(reading, items)) for items in reading.sound]
     mine = [g for g in groups if g.head.tag == "lesion"]
     for group in mine:
         kind = group.head.value.split()[0]
@@ -25,6 +31,9 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             _check_denied(group, reading)
             for item in (group.head, *group.said):
                 item.meaning = "denied: no lesion"
+            if placed := [i for i in group.said if i.tag in ("side", "place", "and", "or")]:
+                kind = kind if kind not in ("again", "pointed") else "unspecified"
+                denied.append((kind, placed, True))
             continue
         meant = [i for i in group.said if not i.denied]
         if len(meant) < len(group.said) and not _weighty(meant):
@@ -34,16 +43,20 @@ def lesions(groups: list[Group], reading: Reading) -> list[Lesion] | None:
             continue
         if any(i.denied and any(j.tag == i.tag and j.value == i.value for j in meant) for i in group.said):
             raise TextError(f"'{_shown(group, reading)}' is said and denied; say one")
-        placed = ("side", "place")
-        if any(i.tag in placed for i in group.said) and not any(i.tag in placed for i in meant):
+        spot = ("side", "place")
+        if any(i.tag in spot for i in group.said) and not any(i.tag in spot for i in meant):
             raise TextError(f"'{_shown(group, reading)}' says where no lesion is; say where it is")
         for item in group.said:
             item.meaning = "denied" if item.denied else item.meaning
-        group.said = meant
+        said, group.said = group.said, meant
         if kind in ("again", "pointed"):
             _earlier(group, found, mine, reading)
         else:
             found.append((group, _resolve(group, reading)))
+        if not_there := [i for i in said if i.denied and i.tag in spot]:
+            keep_off(last := found[-1:], [("unspecified", not_there, False)], reading)
+            found[-1:] = last
+    keep_off(found, denied, reading)
     for (group, some), (after, _) in itertools.pairwise(found):
         told = after.head.value.startswith("pointed") and _tells(group, after)
         if some and told and not group.head.value.startswith("pointed"):
@@ -145,9 +158,14 @@ def _resolve(group: Group, reading: Reading, kind: str | None = None) -> list[Le
     if one and kind is None and group.head.value.endswith(" many"):
         raise TextError(f"'{shown}': is it one or many? Write a number, or take out '{one[0].text}'")
     kind, number = kind or group.head.value.split()[0], group.head.value.split()[1]
+    count, article = how_many(said, shown)
+    for item in said:
+        if item.tag == "size" and _LARGEST.match(item.text.lower()):  # of one lesion it is the size, of several that of one only
+            if number != "one" and (count is None or count.high != 1):
+                raise one_of_several(item.text)
+            item.value = Range(low=item.value.high, high=item.value.high)
     spots, sizes = where(said, shown), diameters(said, shown, reading)
     each, respectively = any(i.tag == "each" for i in said), any(i.tag == "respectively" for i in said)
-    count, article = how_many(said, shown)
     for item in said:
         if item.tag == "number" and item.start > group.head.start and item.text[0].isdigit():
             raise TextError(f"'{item.text}' in '{shown}' has no unit; write mm or cm after a size")

@@ -27,7 +27,8 @@ _PROMPT = (
     "Sides are the patient's. Lengths are in mm, ages in years as a range of low and high (equal where one was said). A count "
     "is set only where it was said; a singular English noun is 1. Ventricles: factor 1 normal, 1.5 mildly, 2 (the default) "
     "moderately, 3 severely enlarged, 0.6 small. Ungraded atrophy, motion, noise and bias are moderate; denied ones none. "
-    "lesions is [] where lesions were denied. Never guess a side or a size."
+    "lesions is [] where lesions were denied. Never guess a side or a size. But a midline shift without a direction goes away "
+    "from lesions that are all on one side, and a lesion without a side is on the other side than one that is said to be sound."
 )
 
 

@@ -13,7 +13,7 @@ entered every expended extremer extremes facet faints faked famed farce fared fa
 finches fining first flight flint flung foist formal fortes fright frown funding gaged gander gasses giants goner grains granny grant
 graph grass gripe groan groin grope growl hacks hairs haling halving handier handled handler handy hanged hanger hanker harder haring
 harked harrow hating haying hazing health heaving heft height hinder hither hiving hover huger humor humors humour humours inched
-infraction infractions insult isolate isolates itches jacks jaded jingle kneel laces laded lairs landed lander larger larked larks lasses
+infraction infractions insult isolate isolates itches jacks jaded jingle kneel laces laded lairs landed lander larked larks lasses
 least legions lent lesson lessons let licks lift light lightly limbo lither littler locks loft lotion lover lucks lunge mangy manor
 maple marker market marred marrow mashes masked masks massed masts meats meets melts menus messes metes might minding minds miner mines
 mingle minks minors mints minuet minuted minuter minutes mirage misplaced misses missive moderates module modules mosses mover multiply

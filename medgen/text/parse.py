@@ -55,8 +55,9 @@ def parse(text: str) -> Parsed:
                                 "lesions, ventricles, atrophy, midline shift and artefacts")  # fmt: skip
             item.meaning = f"denied: {item.value}"
     groups, alone = group(segments, reading)
-    values: dict[str, Any] = {"lesions": lesions(groups, reading)}
-    values |= findings(groups, reading) | subject(alone) | sequence(alone)
+    there = lesions(groups, reading)
+    values: dict[str, Any] = {"lesions": there}
+    values |= findings(groups, reading, there or []) | subject(alone) | sequence(alone)
     try:
         spec = ScanSpec.model_validate(values)
     except ValidationError as error:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from medgen.text.items import Item, Reading, TextError
+from medgen.text.axes import axes
+from medgen.text.compare import compare, one_of_several
+from medgen.text.distances import distances
+from medgen.text.items import BREAKS, Item, Reading, TextError
 from medgen.text.lexicon import plain
 from medgen.text.numbers import Quantity
+from medgen.text.sound import settle_sound
 from medgen.text.spec import Range
 from medgen.text.unclear import count_of_lesions, no_count, no_near_denials
 
-_BREAKS = ("stop", "comma", "paren", "and", "or", "with", "but", "except")
 _VIEW = re.compile(
     r"\b(?:left|right)(?:[ -]hand)?(?: (?:side|part|half|edge))? (?:of|in|on) (?:the |this )?(?:image|picture|screen|viewer|page|display|photo)"
     r"|\b(?:image|picture|screen|viewer|observer|reader)(?:'s)?[ -](?:left|right)\b|(?<![12r像])(?:图像|图片|画面|屏幕|照片|影像)[上中的里]*[左右]"
@@ -26,16 +29,12 @@ def settle(reading: Reading) -> None:
         shown = reading.text[found.start() : found.end()]
         raise TextError(f"'{shown}' depends on how the image is shown; say the patient's left or right")
     count_of_lesions(reading)
+    axes(reading)
+    compare(reading)
     reading.items = [item for item in reading.items if item.tag != "fill"]
-    for pass_ in (no_near_denials, _about, _hedges, _both, _ages, _drop, _units, _bounds, _far):
+    settle_sound(reading)
+    for pass_ in (no_near_denials, _about, _hedges, _both, _ages, _drop, _units, _bounds, distances):
         pass_(reading)
-
-
-def _ignore(reading: Reading, first: Item, last: Item, why: str = "") -> None:
-    covered = reading.cover(first, last, "ignored")
-    reading.ignored.append(covered)
-    if why:
-        reading.warnings.append(f"'{covered.text}' {why}")
 
 
 def _about(reading: Reading) -> None:
@@ -84,14 +83,15 @@ def _drop(reading: Reading) -> None:
         if item.tag == "drop":
             if n + 1 < len(items) and items[n + 1].tag == "quantity" and not items[n + 1].value.unit:
                 last = n + 1
-            _ignore(reading, item, items[last], "is no side of a finding" if item.value == "side" else "")
+            reading.ignore(item, items[last], "is no side of a finding" if item.value == "side" else "")
         elif item.tag == "side" or item.tag == "body":
             while last + 1 < len(items) and items[last + 1].tag in ("word", "body"):
                 last += 1
             while last > n and items[last].tag != "body":
                 last -= 1
-            if items[last].tag == "body":
-                _ignore(reading, item, items[last], "is of the body, not of the brain" if item.tag == "side" else "")
+            last = _its_side(reading, last) if item.tag == items[last].tag == "body" else last
+            if items[last].tag == "body" or last > n:
+                reading.ignore(item, items[last], "is of the body, not of the brain" if any(i.tag == "side" for i in items[n : last + 1]) else "")
             else:
                 kept.append(item)
                 last = n
@@ -99,6 +99,17 @@ def _drop(reading: Reading) -> None:
             kept.append(item)
         n = last + 1
     reading.items = kept
+
+
+def _its_side(reading: Reading, n: int) -> int:
+    """Return the place of the side behind a part of the body: 'weakness on the left'."""
+    tags = [i.tag for i in reading.items[n + 1 : n + 3]]
+    if tags[:1] != ["side"]:
+        return n
+    if tags[1:] and tags[1] not in (*BREAKS, "word", "body"):
+        words = reading.text[reading.items[n].start : reading.items[n + 2].end]
+        raise TextError(f"'{words}': what this is the side of is not understood; set a comma")
+    return n + 1
 
 
 def _ages(reading: Reading) -> None:
@@ -178,7 +189,8 @@ def _bounds(reading: Reading) -> None:
         item = items[n]
         if item.tag == "bound" and not item.value.startswith("after"):
             target = items[n + 1] if n + 1 < len(items) else item
-            if target.tag == "diameter" and n + 2 < len(items):
+            passed = ("diameter", "word") if item.value == "largest" else ("diameter",)  # 'the largest being 12 mm'
+            if target.tag in passed and n + 2 < len(items):
                 target = items[n + 2]
                 n += 1
             if target.tag in ("size", "number", "count", "age"):
@@ -187,6 +199,8 @@ def _bounds(reading: Reading) -> None:
                 out.append(_opened(reading, item, target, item.value))
                 n += 2
                 continue
+            if item.value == "largest" and target.tag in ("lesion", "wmh", "count", "again"):
+                raise one_of_several(reading.text[item.start : target.end])
         elif item.tag == "bound" and out and out[-1].tag in ("size", "number", "count", "age"):
             out.append(_opened(reading, out.pop(), item, item.value.split()[1]))
         elif item.tag == "radius" or item.tag not in ("diameter", "bound"):
@@ -207,8 +221,8 @@ def _bounds(reading: Reading) -> None:
 
 def _only_size(items: list[Item], n: int) -> None:
     """Refuse a place of the largest of several lesions: it is not that of the others."""
-    first = max((m for m in range(n) if items[m].tag in _BREAKS), default=-1)
-    last = next((m for m in range(n, len(items)) if items[m].tag in _BREAKS), len(items))
+    first = max((m for m in range(n) if items[m].tag in BREAKS), default=-1)
+    last = next((m for m in range(n, len(items)) if items[m].tag in BREAKS), len(items))
     if any(i.tag in ("side", "place") for i in items[first + 1 : last]):
         raise TextError(f"'{items[n].text}' with a place is not understood; describe that lesion and the others")
 
@@ -221,26 +235,3 @@ def _opened(reading: Reading, first: Item, last: Item, way: str) -> Item:
     step = 1 if target.tag in ("number", "count") and _BEYOND.fullmatch(word) else 0  # 'more than 3' are at least 4
     value = Range(high=target.value.high - step) if way in ("high", "largest") else Range(low=target.value.low + step)
     return reading.cover(first, last, target.tag, value)
-
-
-def _far(reading: Reading) -> None:
-    """Take out distances from something, such as '5 mm from the midline': they are no size."""
-    items = reading.items
-    for far in [i for i in items if i.tag == "far"]:
-        n = items.index(far)
-        if far.value == "before":  # Chinese: the distance comes last
-            last = next((m for m in range(n + 1, min(n + 4, len(items))) if items[m].tag == "size"), None)
-            if last is None:
-                raise TextError(f"'{far.text}': the distance is not understood; leave it out")
-            first = n
-        elif n and items[n - 1].tag in ("size", "box"):
-            first, last = n - 1, min(n + 1, len(items) - 1)
-            if items[last].tag in _BREAKS:
-                last = n
-        else:
-            items.remove(far)
-            continue
-        if any(i.tag == "side" for i in items[first : last + 1]):
-            raise TextError(f"'{reading.text[items[first].start : items[last].end]}': a distance is not understood; leave it out")
-        _ignore(reading, items[first], items[last], "is a distance, which is not understood")
-        del items[first : last + 1]
