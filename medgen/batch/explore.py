@@ -10,7 +10,7 @@ import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs, urlsplit
 
 from medgen.batch.ordered import check, paint
@@ -19,10 +19,13 @@ from medgen.batch.run import one_line
 from medgen.bundles import Bundle
 from medgen.scans import Case
 from medgen.text.parse import parse
-from medgen.text.spec import ScanSpec, reason
+from medgen.text.spec import Contrast, Grade, Kind, MidlineShift, Place, ScanSpec, Sex, Side, reason
 
 PAGE = Path(__file__).with_name("page")
 MOST = 20_000  #: bytes of a request
+#: What the page's lists offer: all that a specification has.
+CHOICES = {"Contrast": Contrast, "Sex": Sex, "Grade": Grade, "Kind": Kind, "Side": Side, "Place": Place,
+           "Toward": get_args(MidlineShift.model_fields["toward"].annotation)[0]}  # fmt: skip
 KEPT = 8  #: scans that can still be saved; older ones are removed
 
 
@@ -43,7 +46,8 @@ class Explorer:
     def understand(self, text: str) -> dict[str, Any]:
         """Return the specification of a sentence, and how it was understood. Raises `TextError` where it is not."""
         parsed = parse(text)
-        return {"spec": parsed.spec.model_dump(exclude_none=True), "understood": parsed.understood, "ignored": parsed.ignored}
+        return {"spec": parsed.spec.model_dump(exclude_none=True), "understood": parsed.understood, "ignored": parsed.ignored,
+                "warnings": parsed.warnings}  # fmt: skip
 
     def make(self, spec: dict[str, Any], seed: int) -> dict[str, Any]:
         """Make a scan, and return the names of its files, the seconds it took, and what was obtained. One at a time.
@@ -120,6 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _tell(self, status: int, content: dict[str, Any]) -> None:
         self._send(status, json.dumps(content).encode(), "application/json")
 
+    def _fillings(self) -> dict[str, str]:
+        """Return what the page's {{names}} stand for."""
+        lists = {name: "".join(f"<option>{one}" for one in get_args(choice)) for name, choice in CHOICES.items()}
+        return {"token": self.server.token, "bundle": self.server.explorer.bundle.root.name, **lists}
+
     def do_GET(self) -> None:
         if not self._allowed():
             return self._tell(HTTPStatus.FORBIDDEN, {"error": "open the address that medgen explore printed"})
@@ -128,8 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
                  "/style.css": ("style.css", "text/css"), "/niivue.js": ("niivue/niivue.umd.js", "text/javascript")}  # fmt: skip
         if path in pages:
             name, kind = pages[path]
-            body = (PAGE / name).read_bytes().replace(b"{{token}}", self.server.token.encode()).replace(
-                b"{{bundle}}", self.server.explorer.bundle.root.name.encode())  # fmt: skip
+            body = (PAGE / name).read_bytes()
+            for what, filling in self._fillings().items() if path == "/" else ():
+                body = body.replace(b"{{" + what.encode() + b"}}", filling.encode())
             return self._send(HTTPStatus.OK, body, kind)
         file = self.server.explorer.files.get(path.removeprefix("/made/"))
         try:

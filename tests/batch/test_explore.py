@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import nibabel as nib
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from medgen.batch import explore
 from medgen.batch.explore import MOST, Server, serve
 from medgen.bundles import BundleError, available, open_bundle, read_metadata
+from medgen.text.parse import parse
+from medgen.text.spec import Kind, Place, ScanSpec, Side
 
 TO_ORDER = next(name for name, root in available().items() if read_metadata(root).get("text"))
 
@@ -59,6 +62,29 @@ def test_the_page_loads_nothing_from_elsewhere(server: Server) -> None:
     assert headers["Content-Security-Policy"].startswith("default-src 'none'") and headers["Cache-Control"] == "no-store"
 
 
+def test_a_list_of_the_page_has_all_that_can_be_said_and_no_control_anything_else(server: Server) -> None:
+    page = ask(server, f"/?token={server.token}")[1].decode()
+    lists = {name: re.findall(r"<option>([^<]+)", inner) for name, inner in re.findall(r'<select[^>]* name="([^"]+)"[^>]*>(.*?)</select>', page)}
+    assert "{{" not in page
+    for name, choice in {"kind": Kind, "side": Side, "place": Place}.items():
+        assert lists[f"lesions.0.{name}"] == list(get_args(choice))
+    ends = re.findall(r'<input[^>]* name="([^"]+)"[^>]* min="([^"]+)" max="([^"]+)"', page)
+    says = [(name, one) for name, options in lists.items() for one in options] + [(name, float(end)) for name, *both in ends for end in both]
+    assert len(ends) == 5 and len(lists) == 9
+    for name, value in says:
+        spec: Any = value
+        for key in reversed(name.split(".")):
+            spec = [spec] if key == "0" else {key: spec}
+        assert ScanSpec.model_validate(spec).model_dump(exclude_none=True)
+
+
+def test_words_come_with_what_was_ignored_and_what_ought_to_be_looked_at(server: Server) -> None:
+    text = "FLAIR, xylophone, 12 mm lesion in the right insula"
+    told, parsed = json.loads(ask(server, "/understand", {"text": text})[1]), parse(text)
+    assert told["spec"] == parsed.spec.model_dump(exclude_none=True) and told["spec"]["lesions"][0]["place"] == "insula"
+    assert told["ignored"] == ["xylophone"] and told["warnings"] == parsed.warnings and ["right", "side: right"] in told["understood"]
+
+
 @pytest.mark.parametrize(
     ("path", "content", "status", "message"),
     [
@@ -90,9 +116,10 @@ def test_a_lesion_that_does_not_fit_says_what_does(server: Server) -> None:
 def test_a_scan_is_made_saved_and_marked_and_old_ones_go(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explore, "KEPT", 1)
     answers: list[Any] = []
+    spec = json.loads(ask(server, "/understand", {"text": "T2, mildly enlarged ventricles, two 8 mm bilateral lesions with oedema"})[1])["spec"]
 
     def make(seed: int) -> None:
-        answers.append(ask(server, "/make", {"spec": {"contrast": "T2", "ventricles": {"factor": 1.5}}, "seed": seed}))
+        answers.append(ask(server, "/make", {"spec": spec, "seed": seed}))
 
     threads = [threading.Thread(target=make, args=(seed,)) for seed in (1, 2)]  # two at once: one after the other
     for thread in threads:
@@ -110,6 +137,9 @@ def test_a_scan_is_made_saved_and_marked_and_old_ones_go(server: Server, tmp_pat
     assert b"SYNTHETIC" in bytes(image.header["descrip"].item()) and min(image.shape) > 60
     sidecar = json.loads(ask(server, f"/made/{last['sidecar']}")[1])
     assert sidecar["synthetic"] is True and sidecar["parameters"]["seed"] in (1, 2)
+    assert sidecar["report"]["spec"] == spec  # made as it was understood
+    lesions = [e for e in sidecar["report"]["edits"] if e.get("edit") == "lesion"]
+    assert [e["side"] for e in lesions] == ["left", "right"] and all(e["oedema_ml"] > 0 and e["requested_mm"] == 8 for e in lesions)
     assert ask(server, f"/made/{first['scan']}")[0] == 404  # two are kept at most, so the first went
 
 

@@ -16,23 +16,61 @@ async function ask(path, content) {
   return told;
 }
 
-const exact = (value) => ({ low: Number(value), high: Number(value) });
+/* What is asked for: a ScanSpec. Controls show it, and one that is moved replaces what its name says, nothing else. */
+let order = { contrast: "T1", sex: "female", age_years: 62, ventricles: { factor: 1 } };
+const controls = [...by("order").querySelectorAll("[name]")];
+const part = (name) => name.slice(0, Math.max(name.lastIndexOf("."), 0));
+const get = (name) => name.split(".").reduce((inner, key) => inner?.[key], order);
+const heads = controls.filter((control) => "none" in control.dataset); // at data-none, their part is not there at all
 
-/* The specification that the sliders stand for; what only words can say (a plane, voxels ...) is kept from them. */
-let words = {};
-function spec() {
-  const out = { ...words, contrast: by("contrast").value, sex: by("sex").value, age_years: exact(by("age").value), ventricles: { factor: Number(by("ventricles").value) } };
-  if (by("atrophy").value !== "none") out.atrophy = { grade: by("atrophy").value };
-  const shift = Number(by("shift").value);
-  if (shift) out.midline_shift = { toward: shift < 0 ? "left" : "right", mm: exact(Math.abs(shift)) };
-  if (by("kind").value) out.lesions = [{ kind: by("kind").value, side: by("side").value, place: by("place").value, diameter_mm: exact(by("size").value), count: exact(1) }];
-  for (const name of ["noise", "motion"]) if (by(name).value !== "none") out[name] = by(name).value;
-  return out;
+/* Write what a control says into the order; "" is what is not said. */
+function put({ name, type, value, dataset }) {
+  const keys = name.split("."), field = keys.pop(), key = keys.at(-1);
+  const holder = keys.length > 1 ? (order[keys[0]] ??= []) : order;
+  if (value === dataset.none) { if (Array.isArray(holder)) holder.splice(Number(key), 1); else delete holder[key]; return; }
+  const inner = keys.length ? (holder[key] ??= {}) : order;
+  inner[field] = value === "" ? undefined : type === "range" ? Number(value) : value;
+}
+
+const middle = (value) => (typeof value === "object" ? ((value.low ?? value.high) + (value.high ?? value.low)) / 2 : value);
+
+function told(value) {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.join(" x ");
+  if (typeof value !== "object") return String(value);
+  if (value.low === undefined) return `up to ${value.high}`;
+  if (value.high === undefined) return `at least ${value.low}`;
+  return value.low === value.high ? String(value.low) : `${value.low} to ${value.high}`;
+}
+
+/* What of the order no control shows, by name: "lesion 1: oedema yes". */
+function unseen() {
+  const names = new Set(controls.map((control) => control.name)), lines = {};
+  const walk = (value, keys) => {
+    if (value === undefined || names.has(keys.join("."))) return;
+    if (typeof value === "object" && !("low" in value || "high" in value || typeof value[0] === "number")) {
+      for (const [key, inner] of Object.entries(value)) walk(inner, [...keys, key]);
+      return;
+    }
+    const [, field, unit] = keys.at(-1).match(/^(.*?)(?:_(mm|years|t))?$/);
+    const of = keys.slice(0, -1).map((key) => (key === "lesions" ? "lesion" : isNaN(key) ? key.replaceAll("_", " ") : Number(key) + 1)).join(" ");
+    (lines[of] ??= []).push(`${field} ${told(value)}${unit ? ` ${unit === "t" ? "T" : unit}` : ""}`);
+  };
+  walk(order, []);
+  return Object.entries(lines).map(([of, said]) => (of ? `${of}: ` : "") + said.join(", ")).join("; ");
 }
 
 function show() {
-  for (const output of document.querySelectorAll("output")) output.textContent = output.previousElementSibling.value + output.dataset.unit;
-  for (const id of ["side", "place", "size"]) by(id).disabled = !by("kind").value;
+  for (const control of controls) {
+    const value = get(control.name), output = control.parentElement.querySelector("output");
+    const head = heads.find((other) => part(other.name) === part(control.name)), absent = head !== undefined && get(part(control.name)) === undefined;
+    control.disabled = absent && control !== head;
+    if (control.type !== "range") control.value = value ?? "";
+    else control.value = value !== undefined ? middle(value) : absent && control === head ? control.dataset.none : control.defaultValue;
+    if (output) output.textContent = value !== undefined ? told(value) + output.dataset.unit : absent ? "none" : "not said";
+  }
+  const rest = unseen();
+  by("also").textContent = rest ? `Also, by the words: ${rest}.` : "";
 }
 
 async function make() {
@@ -41,14 +79,19 @@ async function make() {
   document.body.dataset.state = "making";
   say("Making ...");
   try {
-    last = await ask("/make", { spec: spec(), seed: Number(by("seed").value) });
-    const edits = last.edits.filter((edit) => edit.edit).map((edit) => `${edit.edit}: ${edit.obtained_ml ?? edit.obtained_mm ?? ""} ${edit.obtained_ml !== undefined ? "ml" : "mm"}`);
+    last = await ask("/make", { spec: order, seed: Number(by("seed").value) });
+    const edits = last.edits.filter((edit) => edit.edit).map((edit) => {
+      const size = edit.obtained_ml !== undefined ? `${edit.obtained_ml} ml` : `${edit.obtained_mm ?? ""} mm`;
+      const where = [edit.toward && `to the ${edit.toward}`, edit.side, edit.place].filter(Boolean).join(" ");
+      return `${edit.edit}: ${size}${where && ` (${where})`}`;
+    });
     if (view) {
       for (const volume of [...view.volumes]) view.removeVolume(volume);
       await view.loadVolumes([{ url: `/made/${last.scan}?token=${token}`, name: last.scan }]);
     }
     by("save").disabled = false;
-    say([`${last.seconds} s`, ...edits].join("; ") + (view ? "" : ". This browser has no WebGL 2: save the scan and open it in a viewer."));
+    const { age_years, sex } = last.edits[0]; // of the head, said or drawn
+    say([`${last.seconds} s`, ...edits, `${Math.round(age_years)} years, ${sex}`].join("; ") + (view ? "" : ". This browser has no WebGL 2: save the scan and open it in a viewer."));
     document.body.dataset.made = String(Number(document.body.dataset.made ?? 0) + 1);
   } catch (error) {
     say(error.message, true);
@@ -59,33 +102,18 @@ async function make() {
 }
 
 by("read").addEventListener("click", async () => {
+  by("understood").textContent = "";
   try {
     const told = await ask("/understand", { text: by("text").value });
-    const { contrast, sex, age_years, ventricles, atrophy, midline_shift, lesions, noise, motion, ...rest } = told.spec;
-    words = rest;
-    const middle = (range, other) => (range ? ((range.low ?? range.high) + (range.high ?? range.low)) / 2 : other);
-    if (contrast) by("contrast").value = contrast;
-    if (sex) by("sex").value = sex;
-    by("age").value = middle(age_years, by("age").value);
-    by("ventricles").value = ventricles ? ventricles.factor : 1;
-    by("atrophy").value = atrophy ? atrophy.grade : "none";
-    by("shift").value = midline_shift ? (midline_shift.toward === "left" ? -1 : 1) * middle(midline_shift.mm, 7) : 0;
-    const lesion = (lesions ?? [])[0];
-    by("kind").value = lesion ? (lesion.kind === "unspecified" ? "ms-like" : lesion.kind) : "";
-    if (lesion) {
-      if (lesion.side === "left" || lesion.side === "right") by("side").value = lesion.side;
-      if ([...by("place").options].some((option) => option.value === lesion.place)) by("place").value = lesion.place;
-      by("size").value = middle(lesion.diameter_mm, 10);
-    }
-    by("noise").value = noise ?? "none";
-    by("motion").value = motion ?? "none";
+    order = told.spec;
     show();
-    await make();
     const about = told.understood.map(([word, meaning]) => `${word} = ${meaning}`).join(", ");
-    say(`${said.textContent} Understood: ${about}.${told.ignored.length ? ` Ignored: ${told.ignored.join(", ")}.` : ""}`);
+    by("understood").textContent = [about && `Understood: ${about}.`, told.ignored.length && `Ignored: ${told.ignored.join(", ")}.`, ...told.warnings].filter(Boolean).join(" ");
   } catch (error) {
     say(error.message, true);
+    return;
   }
+  make();
 });
 
 by("another").addEventListener("click", () => { by("seed").value = String((Number(by("seed").value) + 1) % 2147483648); make(); });
@@ -98,8 +126,13 @@ by("save").addEventListener("click", () => {
   }
 });
 by("order").addEventListener("submit", (event) => event.preventDefault());
-by("order").addEventListener("input", show);
-by("order").addEventListener("change", (event) => { if (event.target.id !== "text") make(); });
+by("order").addEventListener("input", ({ target }) => {
+  if (!target.name) return;
+  put(target);
+  by("understood").textContent = ""; // no longer what is asked for
+  show();
+});
+by("order").addEventListener("change", ({ target }) => { if (target.id !== "text") make(); });
 
 (async () => {
   show();
