@@ -20,7 +20,7 @@ def test_wrong_use_is_one_line(files: tuple[Path, Path, Path], tmp_path: Path) -
     for arguments, message in (
         (("--insert", "pacemaker"), "choose from: lesion, electrode, void"),
         (("--insert", "void", "--at", "1,2"), "three numbers are needed"),
-        (("--text", "12 mm lesion on the left"), "--text needs --labels"),
+        (("--text", "lesion on the left"), "give --labels"),
         (("--text", "12 mm"), ""),
     ):
         code, out, err = call("simulate", files[0], "-o", tmp_path / "out", *arguments)

@@ -1,4 +1,4 @@
-"""What can be done to a scan in `simulate`: what a sentence means by it, take out, let sink, put in."""
+"""What can be done to a scan in `simulate`: take out, let sink, put in."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from scipy.ndimage import distance_transform_edt, label
+from numpy.random import RandomState
+from scipy.ndimage import distance_transform_edt
 
 from medgen.anatomy import surgery
-from medgen.anatomy.classes import classes_of
+from medgen.anatomy.classes import LESIONS, classes_of, scheme_of
 from medgen.anatomy.flow import Room, motion, spacing_of, warp_by_field
-from medgen.anatomy.lesions import KINDS, OEDEMA, place_lesion
-from medgen.anatomy.places import place_mask
-from medgen.anatomy.sides import millilitres, side_mask, within_skull
+from medgen.anatomy.lesions import KINDS, OEDEMA
+from medgen.anatomy.sides import PAIRS, millilitres, side_mask, within_skull
 from medgen.batch.apply import apply
+from medgen.batch.operation_text import CAVITY, NUMBERS, oedema_of, parts_of, place_apart, reach_of
 from medgen.bundles import Bundle, BundleError, available, choose_device, find, read_metadata
 from medgen.scans import Scan
-from medgen.text.parse import parse
-from medgen.text.spec import Lesion, Range
+from medgen.synthesis.halves import TISSUE
+from medgen.text.spec import Lesion
 
-CAVITY = 905
 INSERTS = ("lesion", "electrode", "void")
 
 
@@ -60,63 +60,18 @@ class State:
     warnings: list[str]
 
 
-def lesions_of(text: str | None, state: State) -> list[Lesion]:
-    """Return the lesions of a sentence; what it says besides is noted as not done."""
-    if text is None:
-        return []
-    parsed = parse(text)
-    if not parsed.spec.lesions:
-        raise ValueError("the text names no lesion; say its kind, side, place and size, such as '30 mm tumour in the left temporal lobe'")
-    state.warnings += parsed.warnings
-    others = [name for name in parsed.spec.model_dump(exclude_none=True) if name != "lesions"]
-    if parsed.ignored:  # counted and not quoted: the report holds nothing that may be a name
-        others.append(f"{len(parsed.ignored)} words")
-    if others:
-        state.warnings.append(f"of the text, this was not used: {', '.join(others)}")
-    return parsed.spec.lesions
-
-
-def _middle(value: Range | None) -> float | None:
-    ends = [end for end in (value.low, value.high) if end is not None] if value is not None else []
-    return sum(ends) / len(ends) if ends else None
-
-
-def named(lesion: Lesion, state: State, affine: np.ndarray, scheme: str, seed: int) -> np.ndarray:
-    """Return what a sentence means by what is to be removed: the map's lesions there, a part of a size, or the whole place."""
-    labels = _labels(state)
-    here = side_mask(labels, affine, scheme, lesion.side)
-    kinds = [shape.number for kind, shape in KINDS.items() if lesion.kind in (kind, "unspecified")]
-    present = np.isin(labels, kinds) & here
-    if lesion.place is not None and present.any():  # a lesion hides the labels of its place: the nearest tissue tells it
-        tissue = np.isin(classes_of(labels, scheme), (1, 2, 4, 5, 6, 7, 8))
-        _, (x, y, z) = distance_transform_edt(~tissue, spacing_of(affine), return_indices=True)
-        inside = place_mask(labels, affine, scheme, lesion.place)[x, y, z]
-        pieces, count = label(present)
-        present = np.isin(pieces, [piece for piece in range(1, count + 1) if inside[pieces == piece].mean() >= 0.5])
-    if present.any():
-        return present
-    size = _middle(lesion.diameter_mm)
-    if size is not None:
-        made = place_lesion(labels, affine, scheme, size, kind="tumour-like" if lesion.kind == "unspecified" else lesion.kind,
-                            side=lesion.side, place=lesion.place, oedema_mm=0, seed=seed)  # fmt: skip
-        state.report["region"] = made.report
-        return made.labels != labels
-    if lesion.place is None:
-        raise ValueError("the label map has no such lesion; say a place or a size to remove")
-    return place_mask(labels, affine, scheme, lesion.place) & here
-
-
-def _labels(state: State) -> np.ndarray:
-    if state.labels is None:
-        raise ValueError("this needs --labels: a label map of the scan")
-    return state.labels
-
-
 def take_out(state: State, scan: Scan, taken: np.ndarray, fluid: surgery.Fluid, operation: Operation, affine: np.ndarray) -> None:
     """Take a region out: fluid into it, or what a bundle for repair takes for healthy."""
     if operation.fill not in ("fluid", "healthy"):
         raise ValueError(f"there is no fill '{operation.fill}'; choose from: fluid, healthy")
     done: dict[str, Any] = {"fill": operation.fill, "requested_ml": round(millilitres(taken, affine), 4)}
+    if state.labels is not None and (own := oedema_of(taken, state.labels, affine)).any():
+        done["oedema_ml"], done["oedema_left_ml"] = (round(millilitres(own & part, affine), 4) for part in (taken, ~taken))
+        if done["oedema_left_ml"]:
+            state.warnings.append(
+                f"{done['oedema_left_ml']:g} ml of oedema around what was removed stay, in the scan and in the label map; "
+                "to remove them too, say 'with oedema' in the text, or have them in the mask"
+            )
     if operation.fill == "fluid":
         state.image = surgery.put(state.image, taken, fluid.value, fluid.noise, operation.seed)
         state.cavity = taken
@@ -130,10 +85,28 @@ def take_out(state: State, scan: Scan, taken: np.ndarray, fluid: surgery.Fluid, 
         state.image = np.where(taken, made.images[""], state.image)
         done |= {"bundle": bundle.root.name, "bundle_version": bundle.metadata.get("version"), "weights_sha256": bundle.metadata.get("weights_sha256")}
         if state.labels is not None:
-            _, (x, y, z) = distance_transform_edt(taken, spacing_of(affine), return_indices=True)
-            state.labels = state.labels[x, y, z]
+            state.labels = _healed(state.labels, taken, affine)
     state.report["removed"] = done
     state.frames.append(state.image)
+
+
+def _healed(labels: np.ndarray, taken: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the label map with a region as what is nearest: first oedema as white matter, then lesions as tissue, each of its side."""
+    scheme, all_ = scheme_of(labels), np.ones(labels.shape, bool)
+    for numbers, classes in (((OEDEMA,), (2,)), (NUMBERS, TISSUE)):
+        part = taken & np.isin(labels, numbers)
+        left = side_mask(labels, affine, scheme, "left") if part.any() and scheme in PAIRS else all_
+        known = ~taken & np.isin(classes_of(labels, scheme), classes)
+        for half in (left, ~left):
+            if (part & half).any() and (known & half).any():
+                labels = np.where(part & half, labels[_nearest(known & half, affine)], labels)
+                taken = taken & ~(part & half)
+    return np.where(taken, labels[_nearest(~taken & ~np.isin(labels, list(LESIONS)), affine)], labels) if taken.any() else labels
+
+
+def _nearest(mask: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the index of the voxel of a mask that is nearest to each voxel."""
+    return tuple(distance_transform_edt(~mask, spacing_of(affine), return_distances=False, return_indices=True))
 
 
 def _repairer(scan: Scan, operation: Operation) -> Bundle:
@@ -214,17 +187,15 @@ def insert(state: State, operation: Operation, wanted: Sequence[Lesion], fluid: 
 
 def _insert_named(state: State, wanted: Sequence[Lesion], fluid: surgery.Fluid, affine: np.ndarray, scheme: str, seed: int,
                   done: list[dict[str, Any]]) -> None:  # fmt: skip
+    if state.labels is None:
+        raise ValueError("this needs --labels: a label map of the scan")
+    rng = RandomState(seed)
     for lesion in wanted:
-        size, count = _middle(lesion.diameter_mm), int(_middle(lesion.count) or 1)
-        if size is None:
-            raise ValueError("say the lesion's size, such as 12 mm")
-        for number in range(count):
-            side = ("left", "right")[number % 2] if lesion.side == "bilateral" else lesion.side
-            before = _labels(state)
-            oedema = 0.0 if lesion.oedema is False else min(size / 2, 20) if lesion.oedema else None
-            made = place_lesion(before, affine, scheme, size, kind=lesion.kind, side=side, place=lesion.place, oedema_mm=oedema, seed=seed + len(done))
-            for value in (OEDEMA, KINDS[lesion.kind].number):
-                new = (made.labels == value) & (before != value)
-                state.image = surgery.insert_lesion(state.image, new, value, fluid)
-            state.labels = made.labels
-            done.append(made.report)
+        for side, mm in parts_of(lesion, rng):
+            new, rim, report = place_apart(
+                state.labels, affine, scheme, mm, lesion=lesion, side=side, oedema_mm=reach_of(lesion, mm), seed=seed + len(done)
+            )
+            for value, mask in ((OEDEMA, rim), (KINDS[lesion.kind].number, new)):
+                state.image = surgery.insert_lesion(state.image, mask, value, fluid)
+                state.labels = np.where(mask, value, state.labels)
+            done.append(report)

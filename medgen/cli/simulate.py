@@ -15,8 +15,8 @@ def simulate(
     scan: Annotated[Path, typer.Argument(help="one MR scan: NIfTI, or a DICOM folder")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
     remove: Annotated[Optional[Path], typer.Option(help="mask (nonzero) of what to remove, on the scan's grid")] = None,
-    text: Annotated[Optional[str], typer.Option(help="the lesion or place to remove, or with --insert lesion to insert; needs --labels")] = None,
-    labels: Annotated[Optional[Path], typer.Option(help="label map of the scan: FreeSurfer, SynthSeg or DLMUSE")] = None,
+    text: Annotated[Optional[str], typer.Option(help="the lesion or place to remove, or with --insert lesion to insert")] = None,
+    labels: Annotated[Optional[Path], typer.Option(help="label map of the scan: FreeSurfer, SynthSeg or DLMUSE; for --text else a network's")] = None,
     fill: Annotated[str, typer.Option(help="fluid, or healthy: by a bundle for repair")] = "fluid",
     bundle: Annotated[Optional[str], typer.Option(help="the bundle for --fill healthy; by default the one for such scans")] = None,
     shift: Annotated[float, typer.Option(min=0, max=40, help="mm that the brain sinks into the cavity")] = 0,
@@ -51,7 +51,7 @@ def simulate(
         report = operate(scan, output, operation, remove=remove, labels=labels)
     except (ScanError, BundleError, TextError, ValueError) as error:
         raise fail(str(error)) from None
-    for name in ("fluid", "region", "removed", "shift", "inserted"):
+    for name in ("fluid", "named", "removed", "shift", "inserted"):
         if name in report:
             print(f"{name + ':':10}{json.dumps(report[name])}")
     for warning in report["warnings"]:

@@ -90,12 +90,12 @@ def order(spec: ScanSpec, seed: int = 0, *, like: Ordered | None = None, shape: 
     shift = spec.midline_shift
     if shift is not None and (shift.mm is None or shift.mm.high != 0):
         rng = _stream(seed, "shift")
-        toward = shift.toward or ("left" if rng.uniform() < 0.5 else "right")
+        toward = shift.toward or _away(spec.lesions or []) or ("left" if rng.uniform() < 0.5 else "right")
         labels = keep(shift_midline(labels, affine, scheme, _drawn(shift.mm, rng, 5.0, 10.0), toward))
     frame = to_frame(labels, affine, scheme) if like is None else like.frame
     rng, grown = _stream(seed, "lesions"), list[tuple[float, float, float, float]]()
     for lesion in sorted(spec.lesions or [], key=lambda one: -(one.diameter_mm.high or 0 if one.diameter_mm else 0)):
-        for side in _sides(lesion, rng):
+        for side in sides_of(lesion, rng):
             diameter = _drawn(lesion.diameter_mm, rng, 5.0, 15.0)
             *centre, last = like.lesions[len(grown)] if like is not None else (None,)
             labels = keep(place_lesion(
@@ -147,7 +147,13 @@ def _drawn(wanted: Range | None, rng: RandomState, low: float, high: float) -> f
     return float(rng.uniform(first, last))
 
 
-def _sides(lesion: Lesion, rng: RandomState) -> list[str | None]:
+def _away(lesions: list[Lesion]) -> str | None:
+    """Return the side that lesions push the midline to: the other one, where all are said to be on one side."""
+    sides = {lesion.side for lesion in lesions}
+    return "right" if sides == {"left"} else "left" if sides == {"right"} else None
+
+
+def sides_of(lesion: Lesion, rng: RandomState) -> list[str | None]:
     """Return the side of each lesion that one entry of a specification stands for."""
     least = 2 if lesion.side == "bilateral" else 1
     count = least if lesion.count is None else round(_drawn(lesion.count, rng, least, 6))

@@ -22,9 +22,10 @@ def test_voxels_go_with_the_plane(text: str, wanted: tuple[float, float, float])
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_what_is_told_of_lesion_and_ventricles_is_so_in_the_map_that_is_painted(seed: int) -> None:
-    ordered = order(parse("T2 of a 60-year-old man, large ventricles, one 8 mm stroke in the left parietal lobe").spec, seed)
+    ordered = order(parse("T2 of a 60-year-old man, large ventricles, one 8 mm stroke in the left parietal lobe, midline shift").spec, seed)
     edits = {edit.get("edit", "drawn"): edit for edit in ordered.report["edits"]}
     assert np.array_equal(ordered.affine[:3, :3], 2 * np.eye(3)) and not (ordered.affine[:3, 3] % 2).any()
+    assert edits["midline shift"]["toward"] == "right"  # away from the stroke; by chance it would be the left with both seeds
     infarct = ordered.classes == 14
     assert longest(infarct, ordered.affine) == pytest.approx(edits["lesion"]["obtained_mm"], abs=1e-3)
     assert infarct.sum() * 0.008 == pytest.approx(edits["lesion"]["obtained_ml"], abs=1e-4)
