@@ -13,34 +13,31 @@ from scipy.spatial.distance import cdist
 
 from medgen.evaluation.features import Extractor
 from medgen.evaluation.sampling import cube
+from medgen.synthesis.nearest import coarse, distances
 from medgen.weights import fault
 
-BLOCK = 4  #: voxels of 2 mm a side that are averaged for the comparison of images
-NEAR = 0.5  #: of the smallest distance between two scans of the training: what is nearer is a copy
+NEAR = 0.5  #: of the smallest distance between scans of two subjects of the training: what is nearer is a copy
 
 
 def described(image: np.ndarray, affine: np.ndarray, extractor: Extractor) -> tuple[np.ndarray, np.ndarray]:
-    """Return a scan as it is compared: blocks of 8 mm around the middle of the head, mean 0 and norm 1; and its mean features."""
+    """Return a scan as it is compared: its `coarse` image, and its mean features."""
     how = extractor.sampling()
     volume = cube(image, affine, False, how)
-    n = how.side // BLOCK
-    blocks = volume[: n * BLOCK, : n * BLOCK, : n * BLOCK].reshape(n, BLOCK, n, BLOCK, n, BLOCK).mean((1, 3, 5))
-    blocks = blocks - blocks.mean()
-    features = extractor.features(volume, how)
-    return (blocks / max(float(np.linalg.norm(blocks)), 1e-9)).ravel(), np.concatenate([rows.mean(0) for rows in features.values()])
+    return coarse(volume), np.concatenate([rows.mean(0) for rows in extractor.features(volume, how).values()])
 
 
-def limits(blocks: np.ndarray, features: np.ndarray, subjects: np.ndarray) -> tuple[float, float]:
+def limits(images: np.ndarray, features: np.ndarray, subjects: np.ndarray) -> tuple[float, float]:
     """Return the distances in image and feature space below which a scan is a copy, of the training's scans (n, ...)."""
     apart = subjects[:, None] != subjects[None]
-    return NEAR * float(cdist(blocks, blocks)[apart].min()), NEAR * float(cdist(features, features)[apart].min())
+    nearest = min(float(distances(images[subjects != subject], image).min()) for image, subject in zip(images, subjects))
+    return NEAR * nearest, NEAR * float(cdist(features, features)[apart].min())
 
 
 class RefuseCopiesd(MapTransform):
     """Raise ValueError where an image (1, X, Y, Z) is a copy of a scan of the training; say in ``data["report"]`` how near it comes.
 
     Args:
-        path: what tests/benchmarks/neighbours.py made of the training's scans: "blocks", "features", "subjects", and the hash of
+        path: what tests/benchmarks/neighbours.py made of the training's scans: "images", "features", "limits", and the hash of
             the extractor that the features are of.
         sha256: of that file, which is checked.
     """
@@ -51,8 +48,8 @@ class RefuseCopiesd(MapTransform):
         if wrong:
             raise ValueError(f"{path}: the training's scans to compare with are {wrong}; install medgen again")
         with np.load(path) as stored:
-            self.blocks, self.features = stored["blocks"].astype(np.float32), stored["features"].astype(np.float32)
-            self.limits = limits(self.blocks, self.features, stored["subjects"])
+            self.images, self.features = stored["images"].astype(np.float32), stored["features"].astype(np.float32)
+            self.limits = [float(limit) for limit in stored["limits"]]
             made_by = str(stored["extractor"])
         self.extractor = Extractor()
         if made_by != self.extractor.sha256:
@@ -62,8 +59,8 @@ class RefuseCopiesd(MapTransform):
         out = dict(data)
         for key in self.key_iterator(out):
             image = out[key]
-            blocks, features = described(np.asarray(image[0]), np.asarray(image.affine, np.float64), self.extractor)
-            found = [float(np.linalg.norm(known - own, axis=1).min()) for known, own in ((self.blocks, blocks), (self.features, features))]
+            own, features = described(np.asarray(image[0]), np.asarray(image.affine, np.float64), self.extractor)
+            found = [float(distances(self.images, own).min()), float(np.linalg.norm(self.features - features, axis=1).min())]
             for space, value, limit in zip(("image", "features"), found, self.limits):
                 if value < limit:
                     raise ValueError(

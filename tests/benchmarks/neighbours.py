@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.neighbours PAIRS bundles/brain_mri_synthesis_spade/models/training_scans.npz
 
-PAIRS is what tests.benchmarks.brain_pairs wrote. What is kept is blocks of 8 mm and mean features, nobody's scan.
+PAIRS is what tests.benchmarks.brain_pairs wrote. What is kept is smoothed blocks of 8 mm and mean features, nobody's scan.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from medgen.synthesis.copies import described, limits
 def main() -> None:
     pairs, output = Path(sys.argv[1]), Path(sys.argv[2])
     extractor = Extractor()
-    names, blocks, features = [], [], []
+    names, images, features = [], [], []
     for path in sorted(pairs.glob("*_classes.nii.gz")):
         scan = nib.load(str(path).replace("_classes", ""))
-        block, feature = described(np.asarray(scan.dataobj, np.float32), scan.affine, extractor)
+        image, feature = described(np.asarray(scan.dataobj, np.float32), scan.affine, extractor)
         names.append("_".join(path.name.split("_")[:2]) if path.name.startswith(("cs_", "long_")) else path.name.split("_")[0])
-        blocks.append(block)
+        images.append(image)
         features.append(feature)
     numbers = np.unique(names, return_inverse=True)[1]
-    np.savez_compressed(output, blocks=np.float16(blocks), features=np.float16(features), subjects=numbers, extractor=extractor.sha256)
-    print(len(names), "scans; limits", limits(np.array(blocks), np.array(features), numbers))
+    near = limits(np.array(images), np.array(features), numbers)
+    np.savez_compressed(output, images=np.float16(images), features=np.float16(features), limits=near, extractor=extractor.sha256)
+    print(len(names), "scans; limits", near)
     print(hashlib.sha256(output.read_bytes()).hexdigest())
 
 
