@@ -274,6 +274,14 @@ def test_inference_runs_from_elsewhere_and_keeps_the_grid(name: str, scans: Path
         assert inside.std() < (40 if "denoise" in name else 70)  # of a noise of 60
 
 
+def check_marked(made: list[Path], name: str) -> None:
+    """Say that synthetic files tell so in their headers and sidecars."""
+    for path in made:
+        assert str(nib.load(path).header["descrip"].item().decode()) == f"medgen SYNTHETIC {name}"
+        told = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+        assert told["synthetic"] is True and told["bundle"] == name and len(told["weights_sha256"]) == 64
+
+
 @pytest.mark.parametrize("name", PAINTING)
 def test_what_is_painted_from_elsewhere_is_marked_and_on_its_grid(name: str, data: dict[str, Path], tmp_path: Path) -> None:
     metadata = read_metadata(REPOSITORY / "bundles" / name)
@@ -283,6 +291,7 @@ def test_what_is_painted_from_elsewhere_is_marked_and_on_its_grid(name: str, dat
     assert done.returncode == 0, done.stderr[-3000:]
     made = sorted((tmp_path / "out").glob("*.nii.gz"))
     assert len(made) == 2 and all("synthesis" in path.name for path in made)
+    check_marked(made, name)
     if metadata.get("text"):
         assert not np.array_equal(*(nib.load(path).dataobj for path in made))
         return
@@ -301,8 +310,10 @@ def test_a_translation_from_elsewhere_is_marked_and_on_its_grid(name: str, data:
     assert done.returncode == 0, done.stderr[-3000:]
     for case in ("one", "two"):
         before = nib.load(data["inference"] / f"{case}.nii.gz")
-        after = nib.load(tmp_path / f"out/{case}_{name}.nii.gz")
-        assert after.shape == before.shape and "translation" in name
+        made = tmp_path / f"out/{case}_synthetic_{name}.nii.gz"
+        check_marked([made], name)
+        after = nib.load(made)
+        assert after.shape == before.shape
         np.testing.assert_allclose(after.affine, before.affine, atol=1e-5)
         t1, t2 = np.asarray(before.dataobj), np.asarray(after.dataobj)
         inside = (slice(30, 70), slice(35, 75), slice(50, 90))

@@ -77,7 +77,8 @@ def stem(bundle: Bundle, case: Case, options: Options) -> str:
     """Return the name of a case's result, by which the ledger knows it."""
     if options.bids:
         return derived(case, bundle.root.name, contrast=_made(bundle)).name
-    return f"{_pseudonym(case) if options.deidentify else case.name}_{bundle.root.name}"
+    unsaid = bundle.metadata.get("synthetic") and "synthe" not in bundle.root.name
+    return f"{_pseudonym(case) if options.deidentify else case.name}_{'synthetic_' if unsaid else ''}{bundle.root.name}"
 
 
 def _derivative(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:

@@ -1,16 +1,18 @@
-"""The ImageReader that bundle configs name, so that the MONAI CLI reads as strictly as `medgen run`."""
+"""The reader and the writer that bundle configs name: the MONAI CLI reads as strictly, and marks as clearly, as `medgen run`."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from monai.config import PathLike
-from monai.data import ImageReader
-from monai.utils import SpaceKeys, ensure_tuple
+from monai.data import ImageReader, NibabelWriter
+from monai.utils import SpaceKeys, ensure_tuple, get_equivalent_dtype
 
 from medgen.scans.read import read
 from medgen.scans.scan import ScanError
@@ -59,3 +61,25 @@ class ScanReader(ImageReader):
             "filename_or_obj": str(scan.source),
             "scan_warnings": "; ".join(scan.warnings),  # one string, as items of a batch are collated
         }
+
+
+class SyntheticWriter(NibabelWriter):
+    """Write a NIfTI file that says in its header, and in a sidecar beside it, that it is synthetic; for `SaveImaged`.
+
+    Args:
+        metadata: of the bundle that made it, whose name, version and hash of weights are told.
+    """
+
+    def __init__(self, metadata: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.told = {"synthetic": True, "derived": True, "bundle": metadata["name"],
+                     "bundle_version": metadata["version"], "weights_sha256": metadata["weights_sha256"]}  # fmt: skip
+
+    def write(self, filename: PathLike, verbose: bool = False, **kwargs: Any) -> None:
+        """Write the file, and its sidecar under the same name with the ending json."""
+        header = nib.Nifti1Header()
+        header.set_data_dtype(get_equivalent_dtype(self.output_dtype, np.ndarray))
+        header["descrip"] = f"medgen SYNTHETIC {self.told['bundle']}"[:79]
+        super().write(filename, verbose=verbose, header=header, **kwargs)
+        name = str(filename).removesuffix(".gz").removesuffix(".nii")
+        Path(f"{name}.json").write_text(json.dumps(self.told, indent=2) + "\n", encoding="utf-8")
