@@ -4,7 +4,7 @@
 
 DEV holds brain_t1/ with its label maps. Of each subject the classes (DLMUSE's, and the head around the brain) are painted by
 the bundle and by what one would use instead: Gaussian intensities of each label (their means and SDs in training scans),
-and with `--rival` the same generator trained without a discriminator (a SPADE-VAE's decoder). Both generators paint twice: with tissues
+and with `--rival` the same generator trained without a discriminator (what would be a SPADE-VAE's decoder). Both generators paint twice: with tissues
 drawn around the contrast's mean, the default, and at that mean.
 Dice: how well a segmenter that has seen real T1 heads alone finds the classes again, as a share of its Dice on the real scan.
 Fréchet distance: a subject's scan against the real scans of all others; that of his real scan is the floor.
