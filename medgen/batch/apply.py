@@ -37,14 +37,19 @@ class Restored:
 
 
 def prepare(bundle: Bundle, scan: Scan, mask: Scan | None = None) -> dict[str, Any]:
-    """Return the data of a scan as the network wants it: "image" is (C, X, Y, Z), the other keys are the bundle's."""
+    """Return the data of a scan as the network wants it: "image" is (C, X, Y, Z), the other keys are the bundle's.
+
+    Slices that are missing are part of the mask.
+    """
     image = scan.image.clone()
     thickness = _thickness(scan)
     if thickness:
         image.meta["slice_thickness"] = thickness
     data: dict[str, Any] = {"image": image}
-    if mask is not None:
-        data["mask"] = mask.image.clone()
+    if mask is not None or scan.missing:
+        hole = torch.zeros_like(image) if mask is None else mask.image.clone()
+        hole[..., list(scan.missing)] = 1
+        data["mask"] = hole
     return dict(bundle.get("normalisation")(data))
 
 
@@ -91,7 +96,10 @@ def apply(
     likeness, warnings = compare(bundle, scan)
     if bundle.metadata.get("synthetic"):  # the input was no image
         scan = replace(scan, units="arbitrary", modality=bundle.modality, dtype=np.dtype(np.int16))
-    return Restored(images, _grid(scan, restored["pred"]), {**likeness, **restored.get("report", {})}, warnings)
+    report = {**likeness, **restored.get("report", {})}
+    if scan.missing:
+        report |= {"mask": "missing slices" if mask is None else "given, and missing slices", "missing_slices_filled": list(scan.missing)}
+    return Restored(images, _grid(scan, restored["pred"]), report, warnings)
 
 
 def compare(bundle: Bundle, scan: Scan) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -102,7 +110,9 @@ def compare(bundle: Bundle, scan: Scan) -> tuple[dict[str, Any], tuple[str, ...]
         warnings.append(f"is {scan.modality}, and the bundle was trained on {bundle.modality}: the result means nothing")
     if known is None:
         return {}, tuple(warnings)
-    value, odd = score(features(np.asarray(scan.image[0]), scan.spacing, known["scale"]), known)
+    image = np.asarray(scan.image[0])
+    image = np.delete(image, scan.missing, axis=2) if scan.missing else image
+    value, odd = score(features(image, scan.spacing, known["scale"]), known)
     if value > known["limit"]:
         warnings.append(
             f"is unlike the scans that the bundle was trained on (score {value:.3g}, limit {known['limit']:.3g}; "

@@ -12,6 +12,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from medgen.batch.body_part import Body, measure, part_of
 from medgen.evaluation.likeness import FLOORS, NAMES, features
 from medgen.scans import Case, Found, Scan, ScanError, read
 from medgen.scans.dicom_header import text
@@ -20,7 +21,10 @@ LABELS = 64  #: an image of whole numbers with at most so many different ones is
 FAT = -50.0  #: HU; CT has fat and air below it, magnitude MR has nothing below zero
 LIMIT = 6.0  #: robust standard deviations from the cohort's median, above which a scan is an outlier
 FEWEST = 5  #: scans, below which nothing can be called an outlier
-EXTENTS = ("shortest side", "middle side", "longest side")  #: log2 mm, beside the `NAMES` of likeness
+#: Beside the `NAMES` of likeness (sides and size in log2 mm), each with the difference that means little.
+SIZES = {"shortest side": 0.15, "middle side": 0.15, "longest side": 0.15, "body's size": 0.15, "lung": 0.05, "bone": 0.03}
+NUMBERS = (*NAMES, *SIZES)
+MOST = 2 / 3  #: of those whose part of the body is plain by their voxels, which have to agree before another one is left out
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Member:
     numbers: np.ndarray = field(repr=False, compare=False)  #: what outliers are judged by
     patient: str = field(default="", repr=False)  #: DICOM PatientID; for grouping only, never written
     body_part: str = ""  #: DICOM BodyPartExamined
+    body: Body = field(default_factory=Body)
+    shows: str = ""  #: the part of the body by the voxels, where it is plain
 
     @property
     def source(self) -> Path:
@@ -63,8 +69,9 @@ def gather(found: Found, modality: str, *, permissive: bool = False, keep_outlie
 
     Left out, in this order: what cannot be read, label maps and scans of one value, another modality (by the header, else
     by whether there are values as CT has them), voxels that were there before, and unless `keep_outliers` another body
-    part than most of the cohort's DICOM headers state, and outliers: more than `LIMIT` robust standard deviations
-    (median and MAD) from the cohort in a number of geometry or intensity.
+    part than most of the cohort's DICOM headers state, or where a header states none than most of the cohort show, and
+    outliers: more than `LIMIT` robust standard deviations (median and MAD) from the cohort in a number of geometry or
+    intensity.
     """
     members: dict[str, Member] = {}
     excluded = [Excluded(error.path, f"{error.reason}; {error.remedy}", unreadable=True) for error in found.errors]
@@ -84,7 +91,7 @@ def gather(found: Found, modality: str, *, permissive: bool = False, keep_outlie
             members[member.sha256] = member
     kept = list(members.values())
     if not keep_outliers:
-        for find_odd in (_other_parts, _outliers):
+        for find_odd in (_other_parts, _other_bodies, _outliers):
             odd = find_odd(kept)
             excluded += [Excluded(str(member.source), reason) for member, reason in odd]
             names = {member.case.name for member, _ in odd}
@@ -98,9 +105,11 @@ def _member(case: Case, scan: Scan, modality: str) -> Member:
     upright = np.ascontiguousarray(nib.apply_orientation(image, axes), dtype=np.float32)  # however the file stored it
     digest = hashlib.sha256(repr(upright.shape).encode() + upright.tobytes()).hexdigest()
     extents = np.sort(np.log2(np.array(image.shape) * np.array(spacing)))
-    numbers = np.concatenate([features(image, spacing, 1000.0 if modality == "CT" else None), extents])
+    body = measure(upright, [spacing[axis] for axis in np.argsort(axes[:, 0])], modality)
+    sizes = [*extents, np.log2(10 * np.sqrt(max(body.area, 1.0))), body.lung, body.bone]
+    numbers = np.concatenate([features(image, spacing, 1000.0 if modality == "CT" else None), sizes])
     patient, part = (text(scan.slices[0], key) if scan.slices else "" for key in ("PatientID", "BodyPartExamined"))
-    return Member(case, tuple(image.shape), spacing, digest, numbers, patient, part.upper())
+    return Member(case, tuple(image.shape), spacing, digest, numbers, patient, part.upper(), body, part_of(body, modality))
 
 
 def _wrong(scan: Scan, modality: str) -> str:
@@ -138,19 +147,34 @@ def _other_parts(members: Sequence[Member]) -> list[tuple[Member, str]]:
     ]
 
 
+def _other_bodies(members: Sequence[Member]) -> list[tuple[Member, str]]:
+    """Return the scans without a stated body part that plainly show another one than most of those that show one plainly."""
+    shown = Counter(member.shows for member in members if member.shows)
+    if not shown:
+        return []
+    most, count = shown.most_common(1)[0]
+    if count < MOST * sum(shown.values()):
+        return []
+    return [
+        (member, f"looks like another part of the body: {member.shows} ({member.body}), {count} others {most}")
+        for member in members
+        if member.shows not in ("", most) and not member.body_part
+    ]
+
+
 def _outliers(members: Sequence[Member]) -> list[tuple[Member, str]]:
     """Return the scans that lie far from the median of the others in some number, with that number."""
     if len(members) < FEWEST:
         return []
     table = np.stack([member.numbers for member in members])
-    floors = np.concatenate([FLOORS, np.full(len(EXTENTS), 0.15)])
+    floors = np.concatenate([FLOORS, list(SIZES.values())])
     middle = np.median(table, axis=0)
     spread = np.maximum(1.4826 * np.median(np.abs(table - middle), axis=0), floors)
     odd = []
     for member, row in zip(members, np.abs(table - middle) / spread):
         worst = int(row.argmax())
         if row[worst] > LIMIT:
-            name, own = (*NAMES, *EXTENTS)[worst], member.numbers[worst]
+            name, own = NUMBERS[worst], member.numbers[worst]
             odd.append((member, f"outlier: {name} {own:.3g}, of most {middle[worst]:.3g} ({row[worst]:.1f} deviations)"))
     return odd
 
@@ -164,7 +188,8 @@ def report(cohort: Cohort) -> dict[str, Any]:
                 "shape": list(member.shape),
                 "spacing_mm": [round(float(v), 4) for v in member.spacing],
                 "voxels_sha256": member.sha256,
-                **{name: round(float(v), 4) for name, v in zip((*NAMES, *EXTENTS), member.numbers)},
+                **{name: round(float(v), 4) for name, v in zip(NUMBERS, member.numbers)},
+                "shows": member.shows,
             }
             for member in cohort.members
         ],

@@ -68,7 +68,7 @@ def do(order: Order) -> Outcome:
         options, place = _here(order.options, Path(name))
         try:
             with _as_file(order.work, Path(name)) as work:
-                scan, mask, input = read_in(work, options)
+                scan, mask, input = read_in(bundle, work, options)
             if options.deidentify:
                 scan = Deidentifier(options.secret).scan(scan)
             with _NETWORK:

@@ -40,7 +40,8 @@ class Layers:
 
 def layers(case: Shown) -> Layers:
     """Read a case. "difference" is result - input, "error" is result - reference. Raises `ScanError`."""
-    scans = {name: read(one, permissive=name == "input") for name, one in case.scans.items()}  # an input that was run was accepted
+    # an input that was run was accepted
+    scans = {name: read(one, permissive=name == "input", gaps=name == "input") for name, one in case.scans.items()}
     result = scans["result"]
     images: dict[str, np.ndarray] = {}
     interpolated: list[str] = []

@@ -105,7 +105,7 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             return claim
         event("reading", case=claim.work.name)
         try:
-            return _Read(claim, *read_in(claim.work, options))
+            return _Read(claim, *read_in(bundle, claim.work, options))
         except Exception as error:  # noqa: BLE001  no scan may stop the others
             return _Read(claim, error=error)
 
@@ -161,9 +161,14 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             claims.stop()
 
 
-def read_in(work: Work, options: Options) -> tuple[Scan, Scan | None, str]:
+def fills(bundle: Bundle) -> bool:
+    """Return whether a bundle fills what is missing, and so takes series that lack slices."""
+    return bundle.metadata.get("purpose") == "repair"
+
+
+def read_in(bundle: Bundle, work: Work, options: Options) -> tuple[Scan, Scan | None, str]:
     """Return a case's scan, its mask where it has one, and the hash of what was read."""
-    scan = read(work.case, permissive=options.permissive)
+    scan = read(work.case, permissive=options.permissive, gaps=fills(bundle))
     mask = read_mask(work.mask, scan, permissive=options.permissive)
     return scan, mask, input_hash(work.case, scan.sha256, mask.sha256 if mask else "")
 

@@ -13,6 +13,7 @@ import numpy as np
 from medgen.batch.train import Options
 from medgen.batch.train_config import configure
 from medgen.batch.train_fit import Trained, fit
+from medgen.batch.train_stage import own_config
 from medgen.bundles import BundleError
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def search(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if own_config(options.root, options.stage):
+        raise BundleError(f"--search cannot judge stage '{options.stage}': its loss is lowest where nothing is sharpened; train it once")
     folder = options.output.resolve() / "search"
     recipe = configure(options, split, folder, {})
     study = optuna.create_study(

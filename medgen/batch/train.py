@@ -1,4 +1,4 @@
-"""What a bundle is trained on: a user's own folder, cleaned and split. What follows: train_config, train_fit, train_export."""
+"""What a bundle is trained on: a user's own folder, cleaned and split. What follows: train_config, train_stage, train_fit, train_export."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class Options:
     keep_outliers: bool = False
     from_scratch: bool = False
     schedule: str = ""  #: of configs/schedule_*.json; by default the bundle's own
+    stage: str = ""  #: the part of the network that is trained; by default that of the bundle's train.json
     device: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)  #: config keys, such as {"epochs": 20, "crop_size": [32, 32, 32]}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from medgen.batch.sidecar import write_json
 from medgen.batch.train import Options, check_same
+from medgen.batch.train_stage import on_top
 from medgen.bundles import BundleError, choose_device
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -35,6 +36,9 @@ def configure(options: Options, split: dict[str, Any], output: Path, trial: dict
 
     files = [options.root / "configs" / "train.json", overlays() / "validated.json"]
     files += [] if options.from_scratch else [overlays() / "finetune.json"]
+    own, stage = on_top(options, trial)
+    if own:
+        files += [own, overlays() / "adversarial.json"]
     if options.schedule:
         if options.schedule not in schedules():
             raise BundleError(f"there is no schedule '{options.schedule}'; choose from: {', '.join(schedules())}")
@@ -55,7 +59,7 @@ def configure(options: Options, split: dict[str, Any], output: Path, trial: dict
         "scans": [row["file"] for row in split["train"]], "validation_scans": [row["file"] for row in split["validation"]],
         "recipe": str(recipe or path),
     }  # fmt: skip
-    for key, value in {**ours, **options.settings, **trial}.items():
+    for key, value in {**ours, **options.settings, **trial, **stage}.items():
         parent = key.rpartition("#")[0]
         argument = parent and parent in parser and isinstance(parser[parent], dict) and "_target_" in parser[parent]
         if key not in parser and not argument:

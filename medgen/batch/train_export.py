@@ -10,6 +10,7 @@ from typing import Any
 from medgen.batch.sidecar import versions, write_json
 from medgen.batch.train import Options
 from medgen.batch.train_fit import Trained
+from medgen.batch.train_stage import stage_of, stale
 from medgen.bundles import WEIGHTS, read_metadata
 from medgen.weights import sha256_of
 
@@ -30,8 +31,12 @@ def export(options: Options, split: dict[str, Any], trained: Trained, trial: dic
     metadata = read_metadata(temporary)
     people = len({row["subject"] for row in split["train"]})
     how = f"{'trained' if options.from_scratch else 'fine-tuned'} on {len(split['train'])} scans of {people} subjects"
+    stage, others = stage_of(options, trial), stale(options, trial)
+    how = f"{stage} {how}" if stage else how
     version = f"{str(metadata.get('version', '0')).partition('+')[0]}+{'own' if options.from_scratch else 'tuned'}"
-    metadata["changelog"] = {version: f"{how}, by medgen train", **metadata.get("changelog", {})}
+    log = metadata.get("changelog", {})
+    before = f"{log[version]}; then " if version in log else ""  # its parts, one after another
+    metadata["changelog"] = {**log, version: f"{before}{how}, by medgen train"} if before else {version: f"{how}, by medgen train", **log}
     source = "" if options.from_scratch else f"{metadata.get('data_source', '')}; then "
     metadata.update(
         version=version,
@@ -41,7 +46,7 @@ def export(options: Options, split: dict[str, Any], trained: Trained, trial: dic
     )
     metadata.pop("likeness", None)  # it tells what is unlike the scans of another training
     write_json(temporary / "configs" / "metadata.json", metadata)
-    told = {"epoch": trained.epoch, "value": trained.value, "history": trained.history, "settings": {**options.settings, **trial}}
+    told = {"stage": stage, "stale": others, "epoch": trained.epoch, "value": trained.value, "history": trained.history, "settings": {**options.settings, **trial}}
     write_json(options.output / "result.json", {**told, "bundle": str(folder), "versions": versions()})
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)

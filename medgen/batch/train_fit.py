@@ -16,12 +16,16 @@ from medgen.bundles import BundleError
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training: the validation value (the loss; lower is better) by epoch, and the best weights."""
+    """What came of a training: the validation value (the loss; lower is better) by epoch, and the best weights.
+
+    Of a GAN's stage it is the last weights that count: a loss that is lowest where nothing is sharpened cannot choose.
+    """
 
     epoch: int
     value: float
     history: list[tuple[int, float]]
     weights: dict[str, Any] = field(repr=False)
+    last: bool = False  #: the weights are the last, not the best
 
 
 def fit(config: Path, watch: Callable[[int, float, Any], None]) -> Trained:
@@ -61,6 +65,10 @@ def _fit(config: Path, watch: Callable[[int, float, Any], None]) -> Trained:
     workflow.finalize()
     if not best.weights:
         raise BundleError(f"{config}: no validation gave a number; try a lower learning rate (--set learning_rate=1e-5)")
+    if workflow.parser.get("validate").get("keep_last"):
+        last = {name: tensor.detach().cpu().clone() for name, tensor in get("train#result").state_dict().items()}
+        epoch, value = best.history[-1]
+        return Trained(epoch, value, best.history, last, last=True)
     return Trained(best.epoch, best.value, best.history, best.weights)
 
 

@@ -60,8 +60,9 @@ def run(
     output: Annotated[str, typer.Option("--output", "-o", help="folder for the results; of --engine dask, a URL too")],
     paths: Annotated[Optional[list[str]], typer.Argument(help="scans, DICOM folders, or folders of them; of --engine dask, URLs too")] = None,
     text: Annotated[Optional[str], typer.Option(help="what to make, in words, for bundles that make scans to order")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, help="with --text: how many scans, of as many seeds")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="with --text: the first seed")] = 0,
+    spec: Annotated[Optional[Path], typer.Option(help="instead of --text: a file with what medgen parse --json printed")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="with --text or --spec: how many scans, of as many seeds")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="with --text or --spec: the first seed")] = 0,
     suggest: Annotated[bool, typer.Option("--suggest", help="with --text: offer known words for those not understood")] = False,
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
     setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
@@ -121,13 +122,17 @@ def run(
         if log_json:
             write_json_lines(log_json)
         opened = open_bundle(bundle, "cpu" if scheduler else device, _settings(setting))
-        if text is not None:
+        if text is not None or spec is not None:
+            if text is not None and spec is not None:
+                raise BundleError("--text and --spec both say what to make: give one of them")
+            if suggest and text is None:
+                raise BundleError("--suggest looks at the words of --text; --spec has none")
             if paths or url:
-                raise BundleError("--text makes scans, here: leave the paths out, and name a folder")
+                raise BundleError("--text and --spec make scans, here: leave the paths out, and name a folder")
             options = Options(folder, overwrite=overwrite, format="nifti" if format == "auto" else format, memory=memory, seed=seed)
-            raise typer.Exit(1 if make(opened, text, count, options, json_lines, suggest) else 0)
+            raise typer.Exit(1 if make(opened, spec or text or "", count, options, json_lines, suggest) else 0)
         if not paths:
-            raise BundleError("no scans were named; name files or folders, or give --text to a bundle that takes it")
+            raise BundleError("no scans were named; name files or folders, or give --text or --spec to a bundle that takes them")
         bids = bids_of([Path(place) for place in paths], format, deidentify) if not (url or any(map(is_url, paths))) else None
         cases, errors, skipped = find_all(paths)
         cases = without_results(cases, [as_path(place) for place in paths], as_path(output), opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -24,6 +25,8 @@ def parse(
     suggest: Annotated[bool, typer.Option("--suggest", help="offer known words for those that were not understood")] = False,
 ) -> None:
     """Read a sentence into a scan specification; tell what was understood and what was ignored.
+
+    What --json prints, medgen run BUNDLE --spec FILE makes, a model's reading too.
 
     --suggest looks for known words of style near to unknown English ones, and changes nothing; pip install medgen[suggest].
 
@@ -51,10 +54,17 @@ def parse(
         row: dict[str, Any] = {"spec": told, **reading_row(parsed, offers)} | ({"model": model, "by_model": changed} if model else {})
         print(json.dumps(row, ensure_ascii=False))
         return
+    print_spec(told, changed)
+    print_reading(parsed, offers)
+
+
+def print_spec(told: dict[str, Any], changed: Sequence[str] = ()) -> None:
+    """Print a specification, a line for each field and each entry of lesions, and which fields a model changed."""
+    import json
+
     for name, value in told.items():
         for line in value if name == "lesions" and value else [value]:
             print(f"{name + ':':16}{json.dumps(line, ensure_ascii=False)}{' (by the model)' if name in changed else ''}")
-    print_reading(parsed, offers)
 
 
 def print_reading(parsed: Parsed, offers: Suggestions | None) -> None:
@@ -97,7 +107,7 @@ def describe(
 ) -> None:
     """Put into words what brain scans show, measured: medgen parse reads the words back. Example: medgen describe scan.nii.gz
 
-    Plane, contrast, voxels, age band, ventricles and lesions. Exit code 1 where a scan is refused.
+    Scans that medgen run made to order are labelled by the label map that they were painted from, which is said. Plane, contrast, voxels, age band, ventricles and lesions. Exit code 1 where a scan is refused.
     """
     if outlines and labels is None:
         raise fail("--outlines goes with --labels: without a map all outlines are the scan's")
@@ -120,6 +130,8 @@ def describe(
     else:
         for row in rows:
             print(f"{row['name']}: {row['text']}" if "text" in row else f"refused: {row['problem']}")
+            if "label_map" in row:
+                print(f"  labelled by {row['labelled_by']}: {row['label_map']}")
         for line in (*(f"refused: {error}" for error in errors), *(f"skipped: {line}" for line in skipped)):
             print(line)
     raise typer.Exit(1 if errors or any("problem" in row for row in rows) else 0)

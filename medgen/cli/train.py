@@ -25,6 +25,7 @@ def train(
     patience: Annotated[Optional[int], typer.Option(min=1, help="stop after so many epochs without gain (10)")] = None,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="do not start from the shipped weights")] = False,
     schedule: Annotated[str, typer.Option(help="of the learning rate: cosine, onecycle, plateau, constant; the bundle's by default")] = "",
+    stage: Annotated[str, typer.Option(help="part of the network to train, such as detail or ladder; the bundle's first by default")] = "",
     setting: Annotated[list[str], typer.Option("--set", help="KEY=VALUE of the bundle's train.json, such as learning_rate=1e-5")] = [],  # noqa: B006
     trials: Annotated[int, typer.Option("--search", min=0, help="train so many times over --space, and keep the best")] = 0,
     space: Annotated[Optional[Path], typer.Option(help="JSON: config keys, each a list or {low, high, log}")] = None,
@@ -46,6 +47,7 @@ def train(
     from medgen.batch.train_config import configure
     from medgen.batch.train_export import export
     from medgen.batch.train_fit import fit
+    from medgen.batch.train_stage import stale
     from medgen.bundles import BundleError, open_bundle
     from medgen.scans import ScanError
 
@@ -74,7 +76,7 @@ def train(
     try:
         options = training.Options(
             open_bundle(bundle, device).root, data, output, validation, seed, subjects, permissive, keep_outliers, from_scratch, schedule,
-            device, settings,
+            stage, device, settings,
         )  # fmt: skip
         domain = searching.read_space(space) if space else {}
         prepare_output(output)
@@ -92,6 +94,10 @@ def train(
     except (BundleError, ScanError) as error:
         raise fail(str(error)) from None
     before = f", {trained.history[0][1]:.4f} before the training" if not from_scratch else ""
-    screen.print(f"best at epoch {trained.epoch}: validation {trained.value:.4f}{before} -> {folder}", markup=False)
+    which = "last weights, of" if trained.last else "best at"
+    screen.print(f"{which} epoch {trained.epoch}: validation {trained.value:.4f}{before} -> {folder}", markup=False)
+    if old := stale(options, chosen):
+        remedy = " and ".join(f"medgen train {folder} --stage {part} --data {data} -o ANOTHER" for part in old)
+        screen.print(f"stale, as trained with the weights before: {', '.join(old)}; remedy: {remedy}", markup=False)
     screen.print(f"curves and pictures: tensorboard --logdir {output}", markup=False)
     raise typer.Exit(0 if all_read else 1)

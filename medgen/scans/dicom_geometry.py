@@ -12,6 +12,8 @@ from medgen.scans.scan import ScanError
 
 AGAIN = "export the series again with its geometry"
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  #: from LPS
+LONGEST = 8  #: slices missing in a row that can be filled
+MOST = 1 / 3  #: of all slices of the grid that may be missing
 
 
 def place(frame: Frame, keyword: str, length: int) -> np.ndarray:
@@ -35,11 +37,12 @@ def normal(orientation: np.ndarray) -> np.ndarray:
     return cross / (np.linalg.norm(cross) or 1)
 
 
-def geometry(folder: Path, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the order of the frames and the RAS affine of (column, row, slice) indices.
+def geometry(folder: Path, frames: Sequence[Frame], gaps: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the order of the frames, the slice index of each in this order, and the RAS affine of (column, row, slice) indices.
 
     Positions may deviate from even spacing by what rounding explains: 0.02 mm, 1 % of the spacing, or 0.06 mm where they
-    are written with one decimal. Raises `ScanError` for whatever is no even stack of parallel, right-angled frames.
+    are written with one decimal. With `gaps`, slices may be missing between the first and the last: at most `LONGEST` in a
+    row and `MOST` of all. Raises `ScanError` for whatever is no such stack of parallel, right-angled frames.
     """
     first = frames[0]
     orientation, pixel = place(first, "ImageOrientationPatient", 6), place(first, "PixelSpacing", 2)
@@ -77,28 +80,46 @@ def geometry(folder: Path, frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndar
     z = np.cross(x, y)
     along = positions @ z
     order = np.argsort(along, kind="stable")
-    _check_even(folder, along[order], frames)
+    places = _places(folder, along[order], frames, gaps)
     span = positions[order[-1]] - positions[order[0]]
     drift = positions[order] - positions[order[0]] - np.outer(along[order] - along[order[0]], z)
     if np.abs(drift).max() > max(0.05, 6e-4 * float(span @ z)):
         raise ScanError(folder, "its slices are sheared (gantry tilt)", "resample it to a right-angled grid first")
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1] = x * pixel[1], y * pixel[0]
-    affine[:3, 2] = z * (float(span @ z) / (len(frames) - 1))
+    affine[:3, 2] = z * (float(span @ z) / int(places[-1]))
     affine[:3, 3] = positions[order[0]]
-    return order, RAS @ affine
+    return order, places, RAS @ affine
 
 
-def _check_even(folder: Path, along: np.ndarray, frames: Sequence[Frame]) -> None:
+def _places(folder: Path, along: np.ndarray, frames: Sequence[Frame], gaps: bool) -> np.ndarray:
+    """Return the slice indices of frames that lie at these distances (mm, rising), which are 0, 1, 2 ... but for gaps."""
     steps = np.diff(along)
-    step = float(np.median(steps))
+    step = float(np.sort(steps)[len(steps) // 4])  # of two neighbours, also where most of what is allowed is missing
     if steps.min() < 1e-3:
         remedy = "give one volume a folder (echoes, phases, time points)"
         raise ScanError(folder, "holds two slices at one position", remedy)
     decimals = max(len(word.strip().partition(".")[2]) for f in frames for word in f.text("ImagePositionPatient").split("\\"))
     tolerance = max(0.02, 0.01 * step, 0.06 if decimals == 1 else 0)
-    line = np.linspace(along[0], along[-1], len(along))
-    if np.abs(along - line).max() > tolerance:
-        gaps = int(np.rint(steps / step - 1).clip(0).sum())
-        reason = f"{gaps} slice(s) missing" if gaps else "its slices are unevenly spaced"
-        raise ScanError(folder, reason, "complete the series, or resample it to even spacing")
+
+    def is_even(places: np.ndarray) -> bool:
+        line = along[0] + (along[-1] - along[0]) * places / places[-1]
+        return bool(np.abs(along - line).max() <= tolerance)
+
+    complete = np.arange(len(along))
+    if is_even(complete):
+        return complete
+    strides = np.rint(steps / step).clip(1).astype(int)
+    places = np.concatenate([[0], np.cumsum(strides)])
+    missing = int(places[-1]) + 1 - len(along)
+    again = "complete the series, or resample it to even spacing"
+    if not missing:
+        raise ScanError(folder, "its slices are unevenly spaced", again)
+    if not is_even(places):
+        raise ScanError(folder, f"{missing} slice(s) missing, in gaps of no whole number of slices", again)
+    if strides.max() > LONGEST + 1 or missing > MOST * (places[-1] + 1):
+        raise ScanError(folder, f"{missing} slice(s) missing, too many to be filled", again)
+    if not gaps:
+        fill = "fill it: medgen run with a bundle for repair (see medgen bundles)"
+        raise ScanError(folder, f"{missing} slice(s) missing", f"complete the series, or {fill}")
+    return places

@@ -56,6 +56,8 @@ SEQUENCES: dict[str, dict[BaseTag, dict[str, tuple[str, ...]]]] = {
         Tag("OversamplingPhase"): dict.fromkeys(("2D", "3D", "2D_3D"), ("OSP",)),
     },
 }  # fmt: skip
+#: What no other image shares with one.
+OWN = ("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "SliceLocation", "ReferencedFrameNumber")
 ENHANCED = frozenset((*CLASSIC, *(tag for table in SEQUENCES.values() for tag in table)))
 #: Of acquisition attributes from (0018,9000) on, which belong to enhanced objects, those that classic ones may have too.
 ALSO_CLASSIC = frozenset(map(Tag, (
@@ -97,6 +99,26 @@ def headers(frames: Sequence[Frame]) -> tuple[Dataset, ...]:
             header.ReferencedFrameNumber = frame.index + 1
         found.append(header)
     return tuple(found)
+
+
+def with_missing(found: Sequence[Dataset], places: Sequence[int]) -> tuple[Dataset, ...]:
+    """Return a header for each slice up to the last, from those found and their slice indices, which rise.
+
+    That of a missing slice is a copy of the one before it without what is that image's own, so that nothing refers to it and
+    its place comes from the grid; of the acquisition it keeps all, since readers split a series by that.
+    """
+    own = {Tag(keyword) for keyword in OWN}
+    whole: list[Dataset] = []
+    for header, place in zip(found, places):
+        while len(whole) < place:
+            before = whole[-1]
+            copied = Dataset({tag: element for tag, element in before.items() if tag not in own})
+            implicit, little = before.original_encoding
+            copied.set_original_encoding(implicit, little, before.original_character_set)
+            copied.file_meta = before.file_meta
+            whole.append(copied)
+        whole.append(header)
+    return tuple(whole)
 
 
 def _of_all_frames(ds: Dataset, frame: Frame) -> tuple[Elements, Elements]:

@@ -15,7 +15,7 @@ from monai.data import MetaTensor
 from medgen.scans.dicom_frames import Frame, frames_of
 from medgen.scans.dicom_geometry import geometry
 from medgen.scans.dicom_header import Instance, modality_of, open_instance, text, whole
-from medgen.scans.dicom_headers import headers
+from medgen.scans.dicom_headers import headers, with_missing
 from medgen.scans.dicom_parsing import parsing, silent
 from medgen.scans.dicom_pixels import BOMB, RATIO, check_kind, declared, pixels
 from medgen.scans.dicom_rescale import Convert, check_alike, converters
@@ -35,7 +35,8 @@ def read_series(
     """Read the frames of one series into a volume, sorted along their normal by ImagePositionPatient alone.
 
     CT comes in HU (rescale of each slice, PS3.3 C.11.1), other modalities after rescale where there is one. With
-    `reading.four_d`, several volumes of the series become channels, in the order of time, b-value and echo.
+    `reading.four_d`, several volumes of the series become channels, in the order of time, b-value and echo; with
+    `reading.gaps`, slices that are missing between others are empty.
 
     Args:
         files: of the series, all of its frames unless `parts` says which.
@@ -98,24 +99,29 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
     places: list[tuple[Frame, tuple[int, int]]] = []
     affine = np.eye(4)
     for t, stack in enumerate(stacks):
-        order, own = geometry(folder, stack)
+        order, indices, own = geometry(folder, stack, reading.gaps and len(stacks) == 1)
         if t and (len(stack) != len(stacks[0]) or np.abs(own - affine).max() > 1e-3):
             raise ScanError(folder, "its volumes lie on different grids", PARTS)
         affine = own if not t else affine
-        places += [(stack[i], (t, z)) for z, i in enumerate(order)]
+        places += [(stack[i], (t, int(z))) for i, z in zip(order, indices)]
     ordered = [frame for frame, _ in places]
+    held = [z for _, (_, z) in places]
+    missing = tuple(sorted(set(range(held[-1] + 1)) - set(held)))
     convert, units = converters(ordered, reading)
     for stack in stacks:
         check_alike(stack, reading)
     _check_concatenation(ordered)
     _check_bomb(folder, ordered)
     rows, columns = ordered[0].size
-    volume = np.empty((len(stacks), len(stacks[0]), rows, columns), dtype=np.float32)
+    volume = np.empty((len(stacks), held[-1] + 1, rows, columns), dtype=np.float32)
     filled = _fill(files, volume, places, convert, reading)
     _note(ordered, reading)
     whole_numbers, low, high, digest = filled
     if not np.isfinite([low, high]).all():
         raise ScanError(folder, "holds NaN or infinite values", "replace them by numbers first")
+    if missing:
+        volume[:, missing] = low
+        reading.note(f"no file holds its slice(s) {', '.join(map(str, missing))}, counted from 0: they are left to be filled")
     if units == "HU" and low >= 0:
         reading.note("is a CT without any value below 0 HU: air is not -1000, so its values may not be HU")
     return Scan(
@@ -125,8 +131,9 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
         dtype=np.dtype(np.int16 if whole_numbers and -32768 <= low and high <= 32767 else np.float32),
         source=files[0] if len(files) == 1 else folder,
         sha256=digest,
-        slices=headers(ordered),
+        slices=with_missing(headers(ordered), held) if missing else headers(ordered),
         warnings=tuple(reading.warnings),
+        missing=missing,
     )
 
 

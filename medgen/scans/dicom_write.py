@@ -37,7 +37,7 @@ def write_dicom(
 
     A scan that was read from DICOM stays in its study, patient and frame of reference, and each image names the one that
     it was made from; a scan without headers (NIfTI, NRRD) gets a nameless patient, and slices turned as radiology looks
-    at them. The 16 bits hold the source's own rescale where the values fit, else the smallest step that spans them: a
+    at them. A slice that was missing is marked as synthetic, and names no image. The 16 bits hold the source's own rescale where the values fit, else the smallest step that spans them: a
     value comes back within half a step.
 
     Args:
@@ -83,6 +83,8 @@ def write_dicom(
             sources = [] if source is None else [source] if one_to_one else list(like.slices)
             describe(ds, sources, source, description=description, maker=maker, derivation=derivation,
                      synthetic=synthetic, now=now)  # fmt: skip
+            if one_to_one and z in like.missing:
+                ds.SyntheticData = "YES"
             _add_modality(ds, source, modality)
             _add_place(ds, source if one_to_one else None, affine, z, array.shape)
             _add_window(ds, source if modality == like.modality else None, low, high)

@@ -31,10 +31,12 @@ class Reading:
     Args:
         permissive: take the stated way out instead of refusing.
         four_d: read all volumes of a 4D image (a time series, echoes, b-values) as channels, instead of refusing it.
+        gaps: read a 3D DICOM series that lacks slices on its whole grid, those slices empty (`Scan.missing`), for what fills
+            them; instead of refusing it.
     """
 
-    def __init__(self, permissive: bool = False, four_d: bool = False) -> None:
-        self.permissive, self.four_d = permissive, four_d
+    def __init__(self, permissive: bool = False, four_d: bool = False, gaps: bool = False) -> None:
+        self.permissive, self.four_d, self.gaps = permissive, four_d, gaps
         self.warnings: list[str] = []
 
     def doubt(self, path: str | os.PathLike[str], reason: str, remedy: str, instead: str) -> None:
@@ -68,6 +70,8 @@ class Scan:
             volume, for what is derived from them; else empty.
         warnings: what was repaired, or is accepted though doubtful; without patient data.
         codes: of NIfTI, sform_code and qform_code, which say what space the affine leads to; kept when written.
+        missing: of DICOM that was read with `Reading.gaps`, the indices along Z of the slices that no file holds; they have
+            the lowest value, and a header without what is one image's own (UID, position).
     """
 
     image: MetaTensor
@@ -79,6 +83,7 @@ class Scan:
     slices: tuple[Dataset, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
     codes: tuple[int, int] = (1, 1)
+    missing: tuple[int, ...] = ()
 
     @property
     def spacing(self) -> tuple[float, float, float]:

@@ -11,10 +11,11 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
+from monai.utils import TraceKeys
 from scipy.ndimage import find_objects
 
 from medgen.transforms.holes import hole_input
-from medgen.transforms.spoiled import find_spoiled
+from medgen.transforms.spoiled import Uneven, find_spoiled, find_uneven
 
 STRIDE = 16  #: the box around a hole grows to multiples of it
 
@@ -52,7 +53,8 @@ class FillHolesd(MapTransform):
 
     The input is (2, x, y, z), see `medgen.transforms.holes.hole_input`; with `fill` above 0 a third channel is noise, and
     the network gives one of many fills in place of their mean. Without a mask in the data, spoiled slices are looked for
-    (`medgen.transforms.spoiled`), if `find`. ``{key}_holes`` keeps what `PasteKnownd` needs.
+    (`medgen.transforms.spoiled`), if `find`; an interleave of another brightness is no hole but divided by its gain, in the
+    image and in ``{key}_original``. ``{key}_holes`` keeps what `PasteKnownd` needs.
 
     Args:
         threshold: see `find_spoiled`.
@@ -77,18 +79,27 @@ class FillHolesd(MapTransform):
         out = dict(data)
         for key in self.key_iterator(out):
             image = out[key]
-            values = np.asarray(image[0], dtype=np.float32)
+            values = np.asarray(image[0], dtype=np.float32).copy()
             spacing = [float(mm) for mm in np.linalg.norm(np.asarray(image.affine, dtype=float)[:3, :3], axis=0)]
             report: dict[str, Any] = {"mask": "given"}
             if self.mask in out:
                 hole = np.asarray(out[self.mask][0]) != 0
             else:
                 hole = np.zeros(values.shape, dtype=bool)
+                uneven = find_uneven(values, spacing, self.threshold) if self.find else []
+                if uneven:
+                    out[f"{key}_original"] = torch.as_tensor(out[f"{key}_original"]).clone()
+                for one in uneven:
+                    _rescale(torch.from_numpy(values)[None], one, 0.0)
+                    _rescale(out[f"{key}_original"], one, _zero(image))
                 found = find_spoiled(values, spacing, self.threshold) if self.find else []
                 for spoiled in found:
                     np.moveaxis(hole, spoiled.axis, 0)[spoiled.slice] = True
                 report = {"mask": "found" if found else "none", "spoiled_slices": [
                     {"axis": s.axis, "slice": s.slice, "reason": s.reason, "score": round(s.score, 2)} for s in found
+                ], "rescaled": [
+                    {"axis": u.axis, "slices": list(range(values.shape[u.axis]))[u.first :: u.period], "by": round(1 / u.gain, 3),
+                     "score": round(u.score, 2)} for u in uneven
                 ]}  # fmt: skip
             report["filled_voxels"] = int(hole.sum())
             report["filled_ml"] = round(float(hole.sum() * np.prod(spacing)) / 1000, 3)
@@ -116,11 +127,24 @@ class FillHolesd(MapTransform):
         return tuple(box)
 
 
+def _zero(image: MetaTensor) -> float:
+    """Return the value of the scan that its normaliser made 0."""
+    return float(image.applied_operations[-1][TraceKeys.EXTRA_INFO]["shift"]) if image.applied_operations else 0.0
+
+
+def _rescale(image: torch.Tensor, uneven: Uneven, zero: float) -> None:
+    """Divide the slices of an interleave of (1, X, Y, Z) by its gain, about `zero`, in place."""
+    slices = image.movedim(uneven.axis + 1, 0)[uneven.first :: uneven.period]
+    mended = (slices.double() - zero) / uneven.gain + zero
+    slices.copy_(mended if image.is_floating_point() else mended.round())
+
+
 class PasteKnownd(MapTransform):
     """Put a filled box, in the units of the scan, back into the scan: only the voxels of the hole are taken from it.
 
     `keys` are what the network made of ``source``, which `OpenHolesd` and `FillHolesd` prepared. All voxels outside the
-    hole are the scan's own, bit for bit. The "report" of the data tells what was filled, and which slices were found.
+    hole are the scan's own, bit for bit and in its type, but for slices that were rescaled. The "report" of the data tells what
+    was filled, which slices were found, and which were rescaled.
     """
 
     def __init__(self, keys: KeysCollection, source: str = "image", allow_missing_keys: bool = False) -> None:

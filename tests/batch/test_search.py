@@ -60,6 +60,15 @@ def test_all_trials_are_judged_alike(small: Path, tmp_path: Path) -> None:
     assert len({trial.intermediate_values[0] for trial in study.trials}) == 1 and powers <= {1.0, 0.5}
 
 
+def test_random_trials_are_drawn_from_the_space_and_more_of_them_can_follow(small: Path, tmp_path: Path) -> None:
+    (first,) = search(small, tmp_path / "out", 1, "random")
+    tried = search(small, tmp_path / "out", 2, "random")
+    assert len(tried) == 2 and tried[0] == first and tried[1]["learning_rate"] != first["learning_rate"]
+    assert all(1e-5 <= one["learning_rate"] <= 1e-3 and one["train#loss#power"] in (1.0, 0.5) for one in tried)
+    again = CliRunner().invoke(app, arguments(small, tmp_path / "out", 2, "grid"))
+    assert again.exit_code == 2 and "another sampler" in again.stderr
+
+
 def test_a_grid_holds_every_combination_once() -> None:
     space = {"a": [1, [2, 3]], "b": {"low": 1, "high": 100, "log": True, "points": 3, "int": True}}
     points = _grid(space, seed=0)

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from monai.bundle import ConfigParser
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typer.testing import CliRunner
@@ -123,6 +124,23 @@ def test_plateau_lowers_the_rate_where_nothing_is_gained(small: Path, tmp_path: 
     events = EventAccumulator(str(tmp_path / "out/tensorboard")).Reload()
     rates = [event.value for event in events.Scalars("train/learning_rate")]
     assert rates == pytest.approx([1e-4, 5e-5])
+
+
+@pytest.mark.parametrize(("mixed", "fast", "device", "dtype"), [("true", True, "cpu", torch.bfloat16), ("true", False, "cpu", torch.float32),
+                                                                 ("false", True, "cpu", torch.float32), ("true", False, "cuda", torch.float16),
+                                                                 ("false", False, "cuda", torch.float32)])  # fmt: skip
+def test_mixed_precision_is_bfloat16_where_it_is_fast_and_else_float16_of_a_gpu(
+    mixed: str, fast: bool, device: str, dtype: torch.dtype, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medgen.inference.inferers.bf16_is_fast", lambda _: fast)
+    options = Options(small / BUNDLE, small, tmp_path, device="cpu", settings={"mixed_precision": json.loads(mixed)})
+    parser = ConfigParser()
+    parser.read_config(str(configure(options, {"train": [{"file": "a"}], "validation": [{"file": "b"}]}, tmp_path / "out", {})))
+    parser["device"] = f"$torch.device('{device}')"
+    half, inferer = parser.get_parsed_content("half"), parser.get_parsed_content("train#inferer")
+    assert half is (dtype == torch.float16) and parser["train#trainer#amp"] == parser["validate#evaluator#amp"] == "@half"
+    seen = inferer(torch.ones(1, 1, 4, 4, 4), torch.nn.Conv3d(1, 1, 3)).dtype
+    assert seen == (torch.float32 if half else dtype)  # float16 is the trainer's part: amp
 
 
 def test_weights_that_do_not_fit_are_refused_in_one_line(small: Path, tmp_path: Path) -> None:

@@ -1,62 +1,176 @@
 """How often a bundle takes a scan of its own kind for unlike its training, and how often it finds other kinds:
 
-    python -m tests.benchmarks.likeness BUNDLE --train DIR... --dev DIR... [--other DIR...] [--write]
+    python -m tests.benchmarks.likeness BUNDLE... --train PATH... --dev PATH... [--other PATH...] [--write]
 
-Fits `medgen.evaluation.likeness` to the training scans; prints the false alarms among the held-out ones (--dev) and what is
-found among scans of another kind (--other). --write puts the fit into the bundle's metadata.json.
+Fits `medgen.evaluation.likeness` to the training scans, as they are and damaged as the bundles' inputs are; prints one table:
+false alarms among the held-out scans (--dev) clean and so damaged, what is found of them made odd, and of scans of the other
+modality (--other, raw and with the air of CT at 0). --write puts the fit into the metadata.json of each bundle named (of one modality).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import gaussian_filter, zoom
 
 from medgen.bundles import find as find_bundle
 from medgen.bundles import read_metadata
 from medgen.evaluation.likeness import features, fit, score
-from medgen.scans import ScanError, find, read
+from medgen.scans import Case, ScanError, find, read
 
+ROWS = 330  #: of the training, clean and damaged, about
 LABELS = ("_seg", "DLMUSE", "lesion", "labels")
+Volume = tuple[np.ndarray, tuple[float, ...]]  #: voxels, and their size in mm
+Kinds = dict[str, Callable[[], Volume]]
 
 
-def table(folders: list[Path], scale: float | None) -> dict[str, np.ndarray]:
-    rows = {}
-    for case in find(folders)[0]:
-        if any(mark in str(case.files[0]) for mark in LABELS):
-            continue
-        try:
-            scan = read(case, permissive=True)
-        except ScanError:
-            continue
-        rows[case.name] = features(np.asarray(scan.image[0]), scan.spacing, scale)
-    return rows
+def thick(x: np.ndarray, mm: tuple[float, ...], factor: int) -> Volume:
+    """Average so many slices into one."""
+    n = x.shape[2] // factor * factor
+    if n < 4 * factor:
+        return x, mm
+    return x[:, :, :n].reshape(*x.shape[:2], -1, factor).mean(3), (*mm[:2], mm[2] * factor)
+
+
+def crop(x: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    axis = rng.randint(3)
+    start = rng.randint(x.shape[axis] - int(0.6 * x.shape[axis]) + 1)
+    return np.take(x, range(start, start + int(0.6 * x.shape[axis])), axis)
+
+
+def spoilt(x: np.ndarray, value: float, rng: np.random.RandomState) -> np.ndarray:
+    """Lose one slice in twelve."""
+    axis, out = rng.randint(3), x.copy()
+    np.moveaxis(out, axis, 0)[rng.choice(x.shape[axis], max(1, x.shape[axis] // 12), replace=False)] = value
+    return out
+
+
+def fair(x: np.ndarray, mm: tuple[float, ...], is_ct: bool, rng: np.random.RandomState) -> Kinds:
+    """Return the scan, and the scan with the damage that the bundles are for."""
+    kinds: Kinds = {"clean": lambda: (x, mm)}
+    levels = (15, 30, 60, 120) if is_ct else (2, 5, 10, 20)
+    unit = "HU" if is_ct else "%"
+
+    def noisy(x: np.ndarray, level: float) -> np.ndarray:
+        if is_ct:
+            grain = gaussian_filter(rng.standard_normal(x.shape), (0.6, 0.6, 0))
+            return np.maximum(x + grain * (level / grain.std()), -1024)
+        sigma = level / 100 * np.percentile(x[x > 0], 99.5)
+        return np.hypot(x + sigma * rng.standard_normal(x.shape), sigma * rng.standard_normal(x.shape))
+
+    for level in levels:
+        kinds[f"noise of {level} {unit}"] = lambda level=level: (noisy(x, level), mm)  # type: ignore[misc]
+    for factor in (2, 3) if is_ct else (2, 4):
+        kinds[f"slices {factor} times thicker"] = partial(thick, x, mm, factor)
+    for sigma in (0.7, 1.0):
+        kinds[f"blur of {sigma} voxels"] = lambda sigma=sigma: (gaussian_filter(x, sigma), mm)  # type: ignore[misc]
+
+    def noisy_thick() -> Volume:
+        thicker, size = thick(x, mm, 2)
+        return noisy(thicker, levels[2]), size
+
+    kinds["noise and thick slices"] = noisy_thick
+    kinds["part of the view"] = lambda: (crop(x, rng), mm)
+    kinds["slices lost"] = lambda: (spoilt(x, -1024.0 if is_ct else 0.0, rng), mm)
+    if not is_ct:
+        top = np.percentile(x[x > 0], 99.5)
+        for power in (0.7, 1.5):
+            kinds[f"gamma {power}"] = lambda power=power: (top * np.sign(x) * np.abs(x / top) ** power, mm)  # type: ignore[misc]
+        field = zoom(rng.uniform(0.6, 1.4, (3, 3, 3)), [n / 3 for n in x.shape], order=1)
+        kinds["uneven coil"] = lambda: (x * field, mm)
+    return kinds
+
+
+def odd(x: np.ndarray, mm: tuple[float, ...], is_ct: bool, rng: np.random.RandomState) -> Kinds:
+    """Return what is no scan of the bundle's, made of one that is."""
+    kinds: Kinds = {"blur of 3 voxels": lambda: (gaussian_filter(x, 3), mm)}
+    if is_ct:
+        kinds["contrast inverted"] = lambda: (-x, mm)
+        kinds["air at 0 (+1024)"] = lambda: (x + 1024, mm)
+        kinds["soft tissue +400 HU (contrast agent)"] = lambda: (np.where((x > -20) & (x < 150), x + 400, x), mm)
+        kinds["voxels of 0.2 mm (photon counting)"] = lambda: (x, (0.2,) * 3)
+        part = x[tuple(slice(max(n // 2 - 16, 0), n // 2 + 16) for n in x.shape)]
+        kinds["a piece at 0.2 mm (photon counting)"] = lambda: (zoom(part, [v / 0.2 for v in mm], order=1)[:160, :160, :160], (0.2,) * 3)
+        kinds["pure noise, normal"] = lambda: (300 * rng.standard_normal(x.shape) - 200, mm)
+        kinds["pure noise, uniform"] = lambda: (rng.uniform(-1000, 1000, x.shape), mm)
+        return kinds
+    top = np.percentile(x[x > 0], 99.5)
+    kinds["contrast inverted inside the head"] = lambda: (np.where(x > 0.1 * top, np.maximum(top - x, 0), x), mm)
+    kinds["contrast inverted"] = lambda: (x.max() - x, mm)
+    for power in (3.0, 0.3):
+        kinds[f"gamma {power:g}"] = lambda power=power: (top * np.sign(x) * np.abs(x / top) ** power, mm)  # type: ignore[misc]
+    kinds["pure noise, normal"] = lambda: (rng.standard_normal(x.shape), mm)
+    kinds["pure noise, uniform"] = lambda: (rng.uniform(0, 1000, x.shape), mm)
+    kinds["pure noise, Rayleigh"] = lambda: (rng.rayleigh(100, x.shape), mm)
+    return kinds
+
+
+def rows(case: Case, is_ct: bool, part: str, most: int = 99) -> dict[str, np.ndarray]:
+    """Return the features of a scan's kinds, at most so many of them; {} where it cannot be read."""
+    try:
+        scan = read(case, permissive=True)
+    except ScanError:
+        return {}
+    image, mm = np.asarray(scan.image[0], dtype=np.float32), tuple(scan.spacing)
+    x = np.ascontiguousarray(image[tuple(slice(max(n // 2 - 80, 0), n // 2 + 81) for n in image.shape)])  # all that `features` sees
+    rng = np.random.RandomState(zlib.crc32(case.name.encode()))
+    kinds: Kinds = {}
+    if part == "other":
+        kinds = {"the other modality": lambda: (x, mm)}
+        if is_ct:
+            kinds["the other modality, to 1000"] = lambda: (x * (1000 / np.percentile(x[x > 0], 99.5)), mm)
+        else:
+            kinds["the other modality, air at 0 (+1024)"] = lambda: (np.maximum(x + 1024, 0), mm)
+    else:
+        kinds = fair(x, mm, is_ct, rng) | ({f"odd: {k}": v for k, v in odd(x, mm, is_ct, rng).items()} if part == "dev" else {})
+    chosen = ["clean", *rng.permutation([name for name in kinds if name != "clean"])[: most - 1]] if most < len(kinds) else list(kinds)
+    return {name: features(*kinds[name](), 1000.0 if is_ct else None) for name in chosen}
+
+
+def table(paths: list[Path], is_ct: bool, part: str) -> dict[str, dict[str, np.ndarray]]:
+    """Return the features of each scan's kinds; of the training, each path has the same share of the rows."""
+    tables: dict[str, dict[str, np.ndarray]] = {}
+    for path in paths:
+        cases = [case for case in find([path])[0] if not any(mark in str(case.files[0]) for mark in LABELS)]
+        most = max(ROWS // (len(paths) * max(len(cases), 1)), 7) if part == "train" else 99
+        with ProcessPoolExecutor(2) as pool:
+            found = pool.map(partial(rows, is_ct=is_ct, part=part, most=most), cases)
+            tables |= {case.name: kinds for case, kinds in zip(cases, found) if kinds}
+    return tables
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bundle")
+    parser.add_argument("bundles", nargs="+", metavar="BUNDLE")
     for name in ("train", "dev", "other"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", default=[])
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    root = Path(find_bundle(options.bundle))
-    metadata = read_metadata(root)
-    is_ct = metadata["network_data_format"]["inputs"]["image"]["modality"] == "CT"
-    scale = 1000.0 if is_ct else None
-    trained = table(options.train, scale)
-    known = fit(list(trained.values()), scale)
-    print(f"{options.bundle}: {len(trained)} training scans, limit {known['limit']:.2f}")
-    for name in ("dev", "other"):
-        scores = {case: score(row, known) for case, row in table(getattr(options, name), scale).items()}
-        over = [case for case, (value, _) in scores.items() if value > known["limit"]]
-        for case, (value, odd) in scores.items():
-            print(f"  {name} {case}: {value:.2f}, oddest: {odd}{'  UNLIKE' if case in over else ''}")
-        if scores:
-            print(f"{name}: {len(over)} of {len(scores)} taken for unlike the training ({len(over) / len(scores):.0%})")
-    if options.write:
+    roots = [Path(find_bundle(name)) for name in options.bundles]
+    modalities = {read_metadata(root)["network_data_format"]["inputs"]["image"]["modality"] for root in roots}
+    if len(modalities) > 1:
+        parser.error(f"one modality at a time, not {sorted(modalities)}")
+    is_ct = modalities == {"CT"}
+    trained = table(options.train, is_ct, "train")
+    known = fit([np.stack(list(kinds.values())) for kinds in trained.values()], 1000.0 if is_ct else None)
+    print(f"{', '.join(options.bundles)}: {len(trained)} training scans, {len(known['rows'])} rows kept, limits {known['limits']}")
+    found = {part: table(getattr(options, part), is_ct, part) for part in ("dev", "other")}
+    print("| scans | taken for unlike the training | median score | mostly in |\n|---|---|---|---|")
+    for cases in found.values():
+        for kind in dict.fromkeys(kind for kinds in cases.values() for kind in kinds):
+            scores = [score(kinds[kind], known) for kinds in cases.values() if kind in kinds]
+            most = [what for value, what in scores if value > 1]
+            told = max(sorted(set(most)), key=most.count) if most else ""
+            print(f"| {kind} | {len(most)} of {len(scores)} | {np.median([value for value, _ in scores]):.2f} | {told} |")
+    for root in roots if options.write else ():
+        metadata = read_metadata(root)
         metadata["likeness"] = known
         (root / "configs" / "metadata.json").write_text(json.dumps(metadata, indent=4) + "\n")
 

@@ -7,7 +7,8 @@ DIR holds brain_t1/, brain_multicontrast/ and mr_other/, or ct/, of scans that n
 missing slices, and balls of 8, 16, 24 and 40 mm in healthy tissue (clear of the lesion map, where there is one). PSNR
 inside the hole (of slices, in a window around its middle), data range the robust maximum, for CT 2,000 HU: linear
 interpolation (of balls, the mean of that along each axis), biharmonic inpainting (scikit-image), the smooth fill that the
-network starts from, and the bundle. With --find: spoiled slices found without a mask, by kind of fault, and false alarms.
+network starts from, and the bundle. With --find: the part of spoiled slices that is found without a mask (to be filled or
+rescaled), by kind of fault, and false alarms.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ from tests.benchmarks.worst import Worst
 SLICES, DIAMETERS = (1, 2, 3, 5), (8, 16, 24, 40)
 WINDOW, INNER = 52, 36  #: voxels of a missing slice that biharmonic inpainting is given, and that all are measured on
 MARGIN = 5  #: voxels around a ball that it is given
+#: faults of many slices, for --find: the gain, and in which slices: a run of so many, or every so manieth
+MANY: dict[str, tuple[float, tuple[int, int] | int]] = {
+    "4 to 8 blank slices": (0.0, (4, 8)),
+    "4 to 8 slices darker": (0.6, (4, 8)),
+    "every second slice darker": (0.8, 2),
+    "every third slice brighter": (1.4, 3),
+}
 SPREAD = ("3 slices", "24 mm")  #: where the standard deviation is measured too
 
 
@@ -206,16 +214,36 @@ def report(rows: list[dict[str, Any]]) -> None:
     print(f"median {np.median([r['seconds'] for r in rows]):.1f} s a hole")
 
 
+def spoiled(image: np.ndarray, axis: int, extent: slice, fault: str, rng: np.random.RandomState) -> tuple[np.ndarray, set[tuple[int, int]]]:
+    """Return an image whose air is 0 with a fault of `FAULTS` or `MANY` within `extent`, and the axis and number of its slices."""
+    if fault in FAULTS:
+        at = int(rng.randint(extent.start + 3, extent.stop - 3))
+        return spoil(image, axis, [at], fault, rng), {(axis, at)}
+    gain, which = MANY[fault]
+    if isinstance(which, int):
+        touched = range(int(rng.randint(which)), image.shape[axis], which)
+    else:
+        length = int(rng.randint(which[0], which[1] + 1))
+        start = int(rng.randint(extent.start + 3, extent.stop - 2 - length))
+        touched = range(start, start + length)
+    out = image.copy()
+    np.moveaxis(out, axis, 0)[touched.start : touched.stop : touched.step] *= np.float32(gain)
+    return out, {(axis, at) for at in touched}
+
+
 def found(cases: Iterator[dict[str, Any]], medgen: Medgen, repeats: int, seed: int) -> None:
     """Print recall by kind of fault, what else was found, and false alarms on the clean scans."""
-    hits: dict[str, list[bool]] = {fault: [] for fault in FAULTS}
-    others: dict[str, int] = dict.fromkeys(FAULTS, 0)
+    hits: dict[str, list[float]] = {fault: [] for fault in (*FAULTS, *MANY)}  # the part of its slices that was found
+    others: dict[str, int] = dict.fromkeys(hits, 0)
     clean, alarms = 0, []
     normalise = medgen.bundle.get("normalisation")
 
     def slices(image: np.ndarray, case: dict[str, Any]) -> set[tuple[int, int]]:
         data = normalise({"image": MetaTensor(torch.from_numpy(image)[None], affine=case["affine"])})
-        return {(s["axis"], s["slice"]) for s in json.loads(data["image_holes"]["report"])["spoiled_slices"]}
+        report = json.loads(data["image_holes"]["report"])
+        return {(s["axis"], s["slice"]) for s in report["spoiled_slices"]} | {
+            (u["axis"], at) for u in report["rescaled"] for at in u["slices"]
+        }
 
     for number, case in enumerate(cases):
         rng = np.random.RandomState(seed + number)
@@ -225,17 +253,16 @@ def found(cases: Iterator[dict[str, Any]], medgen: Medgen, repeats: int, seed: i
             alarms.append(f"{case['name']}: {sorted(alarm)}")
         spacing, low = case["spacing"], float(min(case["image"].min(), 0))
         axes = [0, 1, 2] if max(spacing) < 1.3 * min(spacing) else [int(np.argmax(spacing))]
-        for fault in FAULTS:
+        for fault, hit in hits.items():
             for _ in range(repeats):
                 axis = axes[rng.randint(len(axes))]
                 extent = find_objects(case["body"].astype(np.uint8))[0][axis]
-                at = int(rng.randint(extent.start + 3, extent.stop - 3))
-                spoiled = spoil(case["image"] - low, axis, [at], fault, rng) + np.float32(low)
-                told = slices(spoiled, case) - alarm
-                hits[fault].append((axis, at) in told)
-                others[fault] += len(told - {(axis, at)})
-        print(case["name"], {fault: f"{sum(h)}/{len(h)}" for fault, h in hits.items()}, flush=True)
-    print("\n| fault | recall | n | other slices called spoiled |\n|---|---|---|---|")
+                image, touched = spoiled(case["image"] - low, axis, extent, fault, rng)
+                told = slices(image + np.float32(low), case) - alarm
+                hit.append(len(told & touched) / len(touched))
+                others[fault] += len(told - touched)
+        print(case["name"], {fault: f"{sum(h):.3g}/{len(h)}" for fault, h in hits.items()}, flush=True)
+    print("\n| fault | recall of slices | n | other slices called spoiled |\n|---|---|---|---|")
     for fault, h in hits.items():
         print(f"| {fault} | {np.mean(h):.0%} | {len(h)} | {others[fault]} |")
     print(f"false alarms: {len(alarms)} of {clean} clean scans" + "".join(f"\n  {a}" for a in alarms))

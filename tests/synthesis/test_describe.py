@@ -8,12 +8,17 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from monai.data import MetaTensor
 from typer.testing import CliRunner
 
 from medgen.anatomy.classes import classes_of
+from medgen.anatomy.generator import usual_ventricles
 from medgen.anatomy.lesions import place_lesion
+from medgen.batch.describe import in_header
 from medgen.cli import app
 from medgen.evaluation import segmenter
+from medgen.scans import Scan
 from medgen.synthesis.describe import describe
 from medgen.text.parse import parse
 from tests.anatomy.phantom import head
@@ -64,6 +69,16 @@ def test_a_segmentation_says_nothing_of_lesions_and_denies_none() -> None:
     assert describe(painted(sound, "freesurfer", "T1"), affine, sound).spec.lesions == []
 
 
+def test_ventricles_are_compared_with_those_of_an_age_and_sex_where_they_are_known() -> None:
+    labels, affine = head()
+    image = painted(labels, "freesurfer", "T1")
+    plain, old, child = (describe(image, affine, labels, age_and_sex=one) for one in (None, (80.0, "male"), (8.0, "male")))
+    assert old.of_age and old.usual_ml == usual_ventricles(80, "male")
+    assert old.told()["ventricles"]["factor"] == pytest.approx(old.ventricles.ml / old.usual_ml, abs=1e-3)
+    assert old.spec.ventricles is not None and plain.spec.ventricles is not None and old.spec.ventricles.factor < plain.spec.ventricles.factor
+    assert plain == child and plain.told()["ventricles"]["factor"] == round(plain.ventricles.factor, 3)
+
+
 def test_wrong_maps_are_refused() -> None:
     labels, affine = head()
     with pytest.raises(ValueError, match="two equal 3D grids"):
@@ -87,6 +102,15 @@ def test_the_command_says_what_parse_reads(tmp_path: Path) -> None:
     assert parse(row["text"]).spec.model_dump(exclude_none=True) == row["spec"] and row["labelled_by"] == "label map"
     chinese = CliRunner().invoke(app, ["describe", scan, "--labels", labels, "--language", "zh", "--outlines"])
     assert chinese.exit_code == 0 and "肿瘤" in chinese.stdout
+
+
+def test_age_and_sex_of_dicom_headers() -> None:
+    def told(**header: str) -> object:
+        slices = ({name: header[name] for name in header},)
+        return in_header(Scan(MetaTensor(torch.zeros(1, 2, 2, 2)), "", "MR", np.dtype(np.int16), Path("x"), "", slices))  # type: ignore[arg-type]
+
+    assert told(PatientAge="070Y", PatientSex="F") == (70, "female")
+    assert told(PatientAge="018M", PatientSex="F") is told(PatientAge="070Y", PatientSex="O") is told() is None
 
 
 @pytest.mark.parametrize("axes", ["LPS", "PSR", "AIL"])

@@ -103,7 +103,7 @@ def test_nothing_given_and_nothing_found_changes_nothing() -> None:
     image = scan()
     out = through(image, None, NormalizeMRd("image"), lambda x: x[:1] + 1)
     assert np.array_equal(out["pred"][0].numpy(), image)
-    assert out["report"] == {"mask": "none", "spoiled_slices": [], "filled_voxels": 0, "filled_ml": 0.0}
+    assert out["report"] == {"mask": "none", "spoiled_slices": [], "rescaled": [], "filled_voxels": 0, "filled_ml": 0.0}
 
 
 def test_a_spoiled_slice_is_found_filled_and_told() -> None:
@@ -116,6 +116,30 @@ def test_a_spoiled_slice_is_found_filled_and_told() -> None:
     assert np.array_equal(result[..., others], spoiled[..., others])
     assert np.abs(result - image)[..., 15].mean() < 0.3 * np.abs(spoiled - image)[..., 15].mean()
     assert through(spoiled, None, NormalizeMRd("image"), lambda x: x[:1], find=False)["report"]["mask"] == "none"
+
+
+@pytest.mark.parametrize(("scale", "zero"), [(NormalizeMRd("image"), 0.0), (NormalizeHUd("image"), -1024.0)])
+def test_an_uneven_interleave_is_rescaled_and_told_and_nothing_else_changes(scale: Any, zero: float) -> None:
+    image = scan() * np.float32(4 if zero else 1) + np.float32(zero)
+    uneven = image.copy()
+    uneven[:, :, 1::2] = (uneven[:, :, 1::2] - zero) * 0.8 + zero
+    out = through(uneven, None, scale, lambda x: x[:1] + 5)
+    (told,) = out["report"]["rescaled"]
+    assert (told["axis"], told["slices"]) == (2, list(range(1, 36, 2))) and told["by"] == pytest.approx(1.25, rel=0.02)
+    assert out["report"]["filled_voxels"] == 0
+    result = out["pred"][0].numpy()
+    assert np.array_equal(result[:, :, ::2].copy().view(np.int32), uneven[:, :, ::2].copy().view(np.int32))
+    assert np.abs(result - image)[:, :, 1::2].mean() < 0.1 * np.abs(uneven - image)[:, :, 1::2].mean()
+    for untouched in (through(uneven, None, scale, lambda x: x[:1], find=False), through(uneven, uneven < -9e9, scale, lambda x: x[:1])):
+        assert np.array_equal(untouched["pred"][0].numpy(), uneven) and not untouched["report"].get("rescaled")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int16])
+def test_outside_the_mask_any_type_of_voxels_stays_as_it_is(dtype: type) -> None:
+    image = (scan().astype(np.float64) * 1.0000000001 + 1e-7).astype(dtype)
+    hole = blob(image.shape, (20, 24, 18), 12)
+    result = through(image, hole, NormalizeMRd("image"), lambda x: x[:1] * 1.5)["pred"][0].numpy()
+    assert result.dtype == dtype and np.array_equal(result[~hole], image[~hole]) and not np.array_equal(result[hole], image[hole])
 
 
 def test_another_fill_has_a_channel_of_noise_by_its_number() -> None:

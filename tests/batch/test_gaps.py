@@ -1,0 +1,73 @@
+"""A bundle for repair fills the slices that a DICOM series lacks; any other refuses the series."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from rich.console import Console
+
+from medgen.batch.progress import plan
+from medgen.batch.run import Options, run
+from medgen.bundles import Bundle, open_bundle
+from medgen.scans import find, read
+from tests.batch.tiny import quick_bundle
+from tests.scans.phantoms import save_series, series
+
+MISSING, SHAPE = (4, 9, 10, 11), (20, 18, 16)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    return open_bundle("ct_repair_vae", "cpu")
+
+
+@pytest.fixture
+def gap(tmp_path: Path) -> Path:
+    """Return a series without four slices."""
+    slices = series(shape=SHAPE)
+    save_series([ds for z, ds in enumerate(slices) if z not in MISSING], tmp_path / "gap")
+    save_series(slices, tmp_path / "whole")
+    return tmp_path / "gap"
+
+
+@pytest.mark.parametrize("format", ["nifti", "dicom"])
+def test_missing_slices_are_filled_and_no_other_voxel_changes(format: str, bundle: Bundle, gap: Path, tmp_path: Path) -> None:
+    (result,) = run(bundle, find([gap]).cases, Options(tmp_path / "out", format=format))
+    assert result.error is None and any("no file holds its slice(s) 4, 9, 10, 11" in line for line in result.warnings)
+    report = json.loads((tmp_path / "out/gap_ct_repair_vae.json").read_text())["report"]
+    assert (report["mask"], report["missing_slices_filled"]) == ("missing slices", list(MISSING))
+    assert report["filled_voxels"] == 20 * 18 * len(MISSING)
+    whole, back = read(tmp_path / "whole"), read(Path(result.files[0]))
+    there = [z for z in range(SHAPE[2]) if z not in MISSING]
+    np.testing.assert_allclose(back.image.affine.numpy(), whole.image.affine.numpy(), atol=1e-4)
+    np.testing.assert_array_equal(back.image[..., there], whole.image[..., there])
+    truth = whole.image[0].numpy()[..., MISSING]
+    assert np.abs(back.image[0].numpy()[..., MISSING] - truth).mean() < 10 < 0.2 * np.ptp(truth)  # the phantom is linear
+
+
+def test_a_mask_is_filled_beside_them(bundle: Bundle, gap: Path, tmp_path: Path) -> None:
+    whole = read(tmp_path / "whole")
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[5:9, 5:9, 2:7] = 1
+    nib.save(nib.Nifti1Image(mask, whole.image.affine.numpy()), tmp_path / "mask.nii.gz")
+    (result,) = run(bundle, find([gap]).cases, Options(tmp_path / "out", mask=tmp_path / "mask.nii.gz"))
+    assert result.error is None
+    report = json.loads((tmp_path / "out/gap_ct_repair_vae.json").read_text())["report"]
+    assert report["mask"] == "given, and missing slices"
+    assert report["filled_voxels"] == 20 * 18 * len(MISSING) + 16 * 4  # one slice of the mask is missing
+    mask[..., MISSING] = 1
+    changed = read(Path(result.files[0])).image[0].numpy() != whole.image[0].numpy()
+    assert not changed[mask == 0].any() and changed[5:9, 5:9, 5].any()
+
+
+def test_a_plan_says_what_can_be_filled_and_other_bundles_refuse(bundle: Bundle, gap: Path, tmp_path: Path) -> None:
+    cases = find([gap]).cases
+    other = open_bundle(str(quick_bundle(tmp_path)), "cpu")
+    assert [plan(one, cases, [], Options(tmp_path / "out"), Console(file=io.StringIO())) for one in (bundle, other)] == [0, 1]
+    (result,) = run(other, cases, Options(tmp_path / "out", permissive=True))
+    assert result.error is not None and "4 slice(s) missing; complete the series, or fill it" in result.error
