@@ -58,7 +58,7 @@ def test_an_uncertainty_and_a_finer_grid_come_back(modules: Path, tmp_path: Path
     np.testing.assert_allclose(enhanced["output"]["spacing"], [1.0, 1.2, 1.0], atol=0.01)
     assert enhanced["output"]["shape"] == [*phantom.SHAPE[:2], 39]
     truth = phantom.clean(phantom.points(phantom.affine("LPS"))).mean()  # noise makes the input's air, and so its mean, brighter
-    assert enhanced["output"]["mean"] == pytest.approx(truth, rel=0.05) and enhanced["input"]["mean"] > 1.2 * truth
+    assert enhanced["output"]["mean"] == pytest.approx(truth, rel=0.08) and enhanced["input"]["mean"] > 1.2 * truth
     assert told["left"] == []
 
 
