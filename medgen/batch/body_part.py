@@ -9,6 +9,8 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes, label
 from skimage.filters import threshold_otsu
 
+from medgen.evaluation.sampling import block_means
+
 STEP = 4.0  #: mm, about which the image is averaged first
 SKIN, LUNG, BONE = -300.0, -500.0, 300.0  #: HU: the body is above, lung (within the body) below, bone above
 SMALL = 60.0  #: cm2, a cross-section below which nothing is told; brains without skull had 83 and more
@@ -36,9 +38,7 @@ def measure(image: np.ndarray, spacing: Sequence[float], modality: str) -> Body:
         modality: "CT", in HU, or "MR", where the body is what Otsu's threshold finds bright: less of it, where it is noisy.
     """
     step = [max(1, min(round(STEP / mm), size)) for mm, size in zip(spacing, image.shape)]
-    n, m, o = (size // k for size, k in zip(image.shape, step))
-    whole = image[: n * step[0], : m * step[1], : o * step[2]]
-    coarse = whole.reshape(n, step[0], m, step[1], o, step[2]).mean((1, 3, 5))
+    coarse = block_means(image, step)
     if np.ptp(coarse) == 0:
         return Body()
     parts, _ = label(coarse > (SKIN if modality == "CT" else threshold_otsu(coarse)))
@@ -46,7 +46,7 @@ def measure(image: np.ndarray, spacing: Sequence[float], modality: str) -> Body:
     if not sizes.size:
         return Body()
     largest = parts == 1 + sizes.argmax()
-    body = np.stack([binary_fill_holes(largest[..., z]) for z in range(o)], -1)
+    body = np.stack([binary_fill_holes(largest[..., z]) for z in range(coarse.shape[2])], -1)
     areas = body.sum((0, 1)) * (step[0] * spacing[0] * step[1] * spacing[1] / 100)
     lung, bone = (float(where[body].mean()) if modality == "CT" else 0.0 for where in (coarse < LUNG, coarse > BONE))
     return Body(float(np.median(areas[areas > 0])), lung, bone)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, uniform_filter
 
+from medgen.evaluation.sampling import block_means
+
 #: What is looked at, and by which numbers: each with the difference that means little.
 GROUPS: dict[str, dict[str, float]] = {
     "voxels": {"spacing": 0.5, "anisotropy": 0.5},  # log2 mm, log2
@@ -126,9 +128,7 @@ def _some(values: np.ndarray, most: int = 200_000) -> np.ndarray:
 def _surface(x: np.ndarray, mm: np.ndarray, least: float) -> tuple[float, float]:
     """Return how much brighter the body's outer quarter is than its core, and how its brightness goes with depth (rank correlation)."""
     step = [max(1, round(n / 48)) for n in x.shape]
-    whole = x[tuple(slice(0, n // k * k) for n, k in zip(x.shape, step))]
-    n, m, o = (size // k for size, k in zip(whole.shape, step))
-    coarse = whole.reshape(n, step[0], m, step[1], o, step[2]).mean((1, 3, 5))
+    coarse = block_means(x, step)
     body = binary_fill_holes(coarse > least)
     if body.all() or not body.any():
         return 0.0, 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -58,6 +58,13 @@ class Sampling:
     def told(self) -> dict[str, Any]:
         """Return what `of` takes, for JSON."""
         return json.loads(json.dumps(asdict(self)))
+
+
+def block_means(image: np.ndarray, step: Sequence[int]) -> np.ndarray:
+    """Return the means of blocks of `step` voxels along each axis of an image (X, Y, Z); what fills no block at the end is left out."""
+    n, m, o = (size // k for size, k in zip(image.shape, step))
+    whole = image[: n * step[0], : m * step[1], : o * step[2]]
+    return np.asarray(whole.reshape(n, step[0], m, step[1], o, step[2]).mean((1, 3, 5)))
 
 
 def cube(image: np.ndarray, affine: np.ndarray, is_hu: bool, how: Sampling) -> np.ndarray:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from medgen.evaluation.sampling import block_means
+
 BLOCK = 4  #: voxels a side that are averaged: 8 mm
 DARK = 0.1  #: of the cube's scale: what is darker is air
 NEAREST = 4  #: candidates that are laid on each other finely
@@ -18,8 +20,7 @@ def coarse(cube: np.ndarray) -> np.ndarray:
 
     Smoothed, because blocks that are cut elsewhere would look different.
     """
-    n = cube.shape[0] // BLOCK
-    blocks = cube[: n * BLOCK, : n * BLOCK, : n * BLOCK].reshape(n, BLOCK, n, BLOCK, n, BLOCK).mean((1, 3, 5)).clip(0, 1.5)
+    blocks = block_means(cube, [BLOCK] * 3).clip(0, 1.5)
     head = blocks[blocks > DARK]
     if head.size:
         blocks = blocks ** (np.log(0.5) / np.log(np.median(head).clip(0.05, 0.95)))

@@ -2,8 +2,9 @@
 
 Along the slice axis a clean scan changes gradually, however fast: of three slices in a row the outer two differ most, and
 any statistic of the middle one lies near or between theirs. A spoiled slice, or a run of up to three, breaks that from
-both sides. So each slice is judged by its neighbours alone, at the ends of a head as in its middle. No false alarm is worth more than the last fault found: a slice must stand out both by an
-amount that no clean scan of the training data showed, and from the scan's own unrest. Two faults are another matter: a
+both sides. So each slice is judged by its neighbours alone, at the ends of a head as in its middle. No false alarm is
+worth more than the last fault found: a slice must stand out both by an amount that no clean scan of the training data
+showed, and from the scan's own unrest. Two faults are another matter: a
 longer slab, empty or stepped in brightness, and interleaves of unlike brightness (every second or third slice), which hold
 their anatomy and only want a gain. What is cut off at an end is not looked for: a padded scan that ends there is the same.
 """

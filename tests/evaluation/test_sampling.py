@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medgen.evaluation.sampling import Sampling, crops, cube, extent, slices
+from medgen.evaluation.sampling import Sampling, block_means, crops, cube, extent, slices
 
 SMALL = Sampling(side=32, slices=4, crop=16)
 
@@ -92,3 +92,10 @@ def test_what_was_told_gives_the_same_sampling() -> None:
 def test_a_wrong_sampling_is_refused(told: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Sampling.of(told)
+
+
+def test_block_means_leave_out_what_fills_no_block() -> None:
+    image = np.arange(5 * 4 * 3, dtype=float).reshape(5, 4, 3)
+    means = block_means(image, (2, 4, 1))
+    assert means.shape == (2, 1, 3)
+    np.testing.assert_allclose(means[1, 0], image[2:4].mean((0, 1)))
