@@ -17,6 +17,7 @@ from medgen.bundles import Bundle
 from medgen.evaluation.likeness import features, score
 from medgen.scans import Scan
 from medgen.scans.dicom_header import numbers
+from medgen.scans.nifti_write import whole_numbers
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def apply(
     mean = infer(bundle, data, network, memory)
     restored = denormalise(bundle, data, mean)
     images = {"": np.asarray(restored["pred"][0], dtype=np.float32)}
+    if scan.exact is not None:
+        images[""] = _as_it_was(images[""], scan.image[0].numpy(), scan.exact[0])
     if uncertainty:
         spread = infer(bundle, data, partial(network.uncertainty, samples=samples, seed=seed), memory)
         shifted = np.asarray(denormalise(bundle, data, mean + spread)["pred"][0], dtype=np.float32)
@@ -100,6 +103,13 @@ def apply(
     if scan.missing:
         report |= {"mask": "missing slices" if mask is None else "given, and missing slices", "missing_slices_filled": list(scan.missing)}
     return Restored(images, _grid(scan, restored["pred"]), report, warnings)
+
+
+def _as_it_was(result: np.ndarray, image: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """Return a result in the type of the exact values of the image that it was made of, which it has where the two are equal."""
+    filled, changed = exact.copy(), result != image
+    filled[changed] = whole_numbers(result[changed], exact.dtype) if exact.dtype.kind in "iu" else result[changed]
+    return filled
 
 
 def compare(bundle: Bundle, scan: Scan) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -14,7 +14,7 @@ from medgen.batch.apply import prepare, seconds_a_voxel
 from medgen.batch.convert import convert
 from medgen.batch.logs import event
 from medgen.batch.many_machines import spread
-from medgen.batch.run import Options, Result, fills, one_line, outputs, run
+from medgen.batch.run import Options, Result, one_line, outputs, repairs, run
 from medgen.batch.workers import share
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Found, ScanError, read
@@ -38,7 +38,7 @@ def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Op
     failed, seconds, memory = len(errors), 0.0, 0.0
     for case in cases:
         try:
-            scan = read(case, permissive=options.permissive, gaps=fills(bundle))
+            scan = read(case, permissive=options.permissive, repair=repairs(bundle))
             voxels, need = inferer.cost(prepare(bundle, scan)["image"].shape[1:], bundle.network, bundle.channels)
         except (ScanError, ValueError, RuntimeError) as error:
             console.print(f"would fail: {one_line(case, error)}")

@@ -41,7 +41,7 @@ class Layers:
 def layers(case: Shown) -> Layers:
     """Read a case. "difference" is result - input, "error" is result - reference. Raises `ScanError`."""
     # an input that was run was accepted
-    scans = {name: read(one, permissive=name == "input", gaps=name == "input") for name, one in case.scans.items()}
+    scans = {name: read(one, permissive=name == "input", repair=name == "input") for name, one in case.scans.items()}
     result = scans["result"]
     images: dict[str, np.ndarray] = {}
     interpolated: list[str] = []

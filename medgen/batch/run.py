@@ -161,14 +161,14 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             claims.stop()
 
 
-def fills(bundle: Bundle) -> bool:
-    """Return whether a bundle fills what is missing, and so takes series that lack slices."""
+def repairs(bundle: Bundle) -> bool:
+    """Return whether a bundle fills what is missing, and keeps the rest as it is."""
     return bundle.metadata.get("purpose") == "repair"
 
 
 def read_in(bundle: Bundle, work: Work, options: Options) -> tuple[Scan, Scan | None, str]:
     """Return a case's scan, its mask where it has one, and the hash of what was read."""
-    scan = read(work.case, permissive=options.permissive, gaps=fills(bundle))
+    scan = read(work.case, permissive=options.permissive, repair=repairs(bundle))
     mask = read_mask(work.mask, scan, permissive=options.permissive)
     return scan, mask, input_hash(work.case, scan.sha256, mask.sha256 if mask else "")
 

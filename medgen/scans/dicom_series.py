@@ -36,7 +36,7 @@ def read_series(
 
     CT comes in HU (rescale of each slice, PS3.3 C.11.1), other modalities after rescale where there is one. With
     `reading.four_d`, several volumes of the series become channels, in the order of time, b-value and echo; with
-    `reading.gaps`, slices that are missing between others are empty.
+    `reading.repair`, slices that are missing between others are empty.
 
     Args:
         files: of the series, all of its frames unless `parts` says which.
@@ -99,7 +99,7 @@ def _assemble(files: Sequence[Path], frames: list[Frame], reading: Reading) -> S
     places: list[tuple[Frame, tuple[int, int]]] = []
     affine = np.eye(4)
     for t, stack in enumerate(stacks):
-        order, indices, own = geometry(folder, stack, reading.gaps and len(stacks) == 1)
+        order, indices, own = geometry(folder, stack, reading.repair and len(stacks) == 1)
         if t and (len(stack) != len(stacks[0]) or np.abs(own - affine).max() > 1e-3):
             raise ScanError(folder, "its volumes lie on different grids", PARTS)
         affine = own if not t else affine

@@ -30,8 +30,8 @@ def write_nifti(
     if not np.isfinite(array).all():
         raise ScanError(path, "would hold NaN or infinite values", "check the input for extreme values")
     dtype = np.dtype(like.dtype if dtype is None else dtype)
-    if dtype.kind in "iu":
-        array = _whole(array, dtype)
+    if dtype.kind in "iu" and array.dtype != dtype:
+        array = whole_numbers(array, dtype)
     array = np.asarray(array, dtype=dtype)
     kind = nib.Nifti1Image if max(array.shape) < 2**15 else nib.Nifti2Image  # which has sizes of 64 bits
     header = kind.header_class()
@@ -68,8 +68,8 @@ def write_field(path: Path, field: np.ndarray, like: Scan, *, description: str =
         nib.save(image, temporary)
 
 
-def _whole(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Round to whole numbers and clip them to the range of an integer type."""
+def whole_numbers(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return an array, of floating point, rounded to whole numbers and clipped to the range of an integer type."""
     array = np.rint(array)
     limits = np.iinfo(dtype)
     top = array.dtype.type(limits.max)

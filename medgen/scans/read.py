@@ -11,11 +11,11 @@ from medgen.scans.nifti import read_nifti
 from medgen.scans.scan import Reading, Scan, ScanError
 
 
-def read(case: Case | Path, *, permissive: bool = False, four_d: bool = False, gaps: bool = False) -> Scan:
+def read(case: Case | Path, *, permissive: bool = False, four_d: bool = False, repair: bool = False) -> Scan:
     """Read a case, or a path that holds exactly one scan; a `ScanError` where that is not certain.
 
     `permissive` turns the refusals that have a stated way out into `Scan.warnings`; `four_d` reads all volumes of a 4D
-    image as channels, and `gaps` a DICOM series that lacks slices, where these are refused otherwise (see `Reading`).
+    image as channels, and `repair` a DICOM series that lacks slices, where these are refused otherwise (see `Reading`).
     """
     if not isinstance(case, Case):
         cases, errors, _ = find(case, four_d=four_d)
@@ -25,7 +25,7 @@ def read(case: Case | Path, *, permissive: bool = False, four_d: bool = False, g
             names = ", ".join([*(found.name for found in cases[:5]), *(["..."] if len(cases) > 5 else [])])
             raise ScanError(case, f"holds {len(cases)} scans ({names})", "name one of them")
         case = cases[0]
-    reading = Reading(permissive, four_d, gaps)
+    reading = Reading(permissive, four_d, repair)
     for note in case.notes:
         reading.note(note)
     if case.kind == "dicom":

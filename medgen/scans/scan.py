@@ -31,12 +31,13 @@ class Reading:
     Args:
         permissive: take the stated way out instead of refusing.
         four_d: read all volumes of a 4D image (a time series, echoes, b-values) as channels, instead of refusing it.
-        gaps: read a 3D DICOM series that lacks slices on its whole grid, those slices empty (`Scan.missing`), for what fills
-            them; instead of refusing it.
+        repair: read for what changes a part and keeps the rest bit for bit. A 3D DICOM series that lacks slices is read on its
+            whole grid, those slices empty (`Scan.missing`), instead of refused; values that float32 rounds are kept as they
+            are too (`Scan.exact`; not of DICOM).
     """
 
-    def __init__(self, permissive: bool = False, four_d: bool = False, gaps: bool = False) -> None:
-        self.permissive, self.four_d, self.gaps = permissive, four_d, gaps
+    def __init__(self, permissive: bool = False, four_d: bool = False, repair: bool = False) -> None:
+        self.permissive, self.four_d, self.repair = permissive, four_d, repair
         self.warnings: list[str] = []
 
     def doubt(self, path: str | os.PathLike[str], reason: str, remedy: str, instead: str) -> None:
@@ -70,8 +71,10 @@ class Scan:
             volume, for what is derived from them; else empty.
         warnings: what was repaired, or is accepted though doubtful; without patient data.
         codes: of NIfTI, sform_code and qform_code, which say what space the affine leads to; kept when written.
-        missing: of DICOM that was read with `Reading.gaps`, the indices along Z of the slices that no file holds; they have
+        missing: of DICOM that was read with `Reading.repair`, the indices along Z of the slices that no file holds; they have
             the lowest value, and a header without what is one image's own (UID, position).
+        exact: of what was read with `Reading.repair`, the values as `image` would have them if float32 did not round them;
+            None where it rounds none.
     """
 
     image: MetaTensor
@@ -84,6 +87,7 @@ class Scan:
     warnings: tuple[str, ...] = ()
     codes: tuple[int, int] = (1, 1)
     missing: tuple[int, ...] = ()
+    exact: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def spacing(self) -> tuple[float, float, float]:

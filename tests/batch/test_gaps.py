@@ -71,3 +71,20 @@ def test_a_plan_says_what_can_be_filled_and_other_bundles_refuse(bundle: Bundle,
     assert [plan(one, cases, [], Options(tmp_path / "out"), Console(file=io.StringIO())) for one in (bundle, other)] == [0, 1]
     (result,) = run(other, cases, Options(tmp_path / "out", permissive=True))
     assert result.error is not None and "4 slice(s) missing; complete the series, or fill it" in result.error
+
+
+@pytest.mark.parametrize("dtype, slope", [("f8", None), ("i4", None), ("u4", None), ("i2", 0.1), ("f4", None), ("i2", None)])
+def test_not_a_bit_of_what_is_known_changes(dtype: str, slope: float | None, bundle: Bundle, tmp_path: Path) -> None:
+    whole = 900 * np.random.RandomState(0).standard_normal(SHAPE)
+    array = np.abs(whole) * 2**18 + 3 if dtype == "u4" else whole * 2**18 if dtype == "i4" else whole  # far beyond 24 bits
+    image = nib.Nifti1Image(array.astype(dtype), np.eye(4))
+    image.header.set_slope_inter(slope, None if slope is None else 0.3)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[5:9, 5:9, 2:7] = 1
+    nib.save(image, tmp_path / "a.nii.gz")
+    nib.save(nib.Nifti1Image(mask, np.eye(4)), tmp_path / "mask.nii.gz")
+    (result,) = run(bundle, find([tmp_path / "a.nii.gz"]).cases, Options(tmp_path / "out", mask=tmp_path / "mask.nii.gz"))
+    before, after = np.asanyarray(nib.load(tmp_path / "a.nii.gz").dataobj), np.asanyarray(nib.load(result.files[0]).dataobj)
+    assert after.dtype == before.dtype
+    np.testing.assert_array_equal(after[mask == 0], before[mask == 0])
+    assert (after[mask == 1] != before[mask == 1]).mean() > 0.9

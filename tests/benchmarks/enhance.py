@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", default="mr_enhance_gan")
     parser.add_argument("--factors", type=int, nargs="+", default=[2, 3, 4])
-    parser.add_argument("--strengths", type=float, nargs="+", default=[0, 1])
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0, 0.5, 1])
     parser.add_argument("--noise", type=float, default=0.0, help="per cent of the robust maximum, or of 2000 HU")
     parser.add_argument("--box", type=int, nargs=3, default=[112, 112, 96], help="voxels in the middle of each scan")
     parser.add_argument("--limit", type=int)

@@ -28,9 +28,9 @@ def without(folder: Path, missing: Collection[int], orientation: str = "axial", 
 @pytest.mark.parametrize("orientation", ["axial", "double oblique"])
 @pytest.mark.parametrize("missing", [(5,), (2, 6, 7), (1, 4, 7, 10)])
 def test_missing_slices_are_empty_and_the_others_are_their_own(missing: tuple[int, ...], orientation: str, tmp_path: Path) -> None:
-    whole = read(without(tmp_path / "whole", (), orientation), gaps=True)
+    whole = read(without(tmp_path / "whole", (), orientation), repair=True)
     assert whole.missing == ()
-    scan = read(without(tmp_path / "gap", missing, orientation), gaps=True)
+    scan = read(without(tmp_path / "gap", missing, orientation), repair=True)
     assert scan.missing == missing and "left to be filled" in scan.warnings[0]
     affine = dicom_affine(ORIENTATIONS[orientation], PIXEL, STEP, ORIGIN)
     np.testing.assert_allclose(scan.image.affine.numpy(), affine, atol=1e-4)
@@ -69,7 +69,7 @@ def test_other_gaps_stay_refused(change: Callable[[list[pydicom.Dataset]], list[
         ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = slices[0].StudyInstanceUID, slices[0].SeriesInstanceUID, frame
     save_series(changed, tmp_path)
     with pytest.raises(ScanError, match=reason):
-        read(tmp_path, gaps=True)
+        read(tmp_path, repair=True)
 
 
 def test_without_being_asked_a_gap_is_refused_and_the_way_out_named(tmp_path: Path) -> None:
@@ -81,14 +81,14 @@ def test_without_being_asked_a_gap_is_refused_and_the_way_out_named(tmp_path: Pa
 
 def test_frames_missing_in_an_enhanced_object_are_found_too(tmp_path: Path) -> None:
     save_series([enhanced([ds for z, ds in enumerate(series(shape=SHAPE, modality="MR")) if z not in (3, 4)])], tmp_path)
-    scan = read(tmp_path, gaps=True)
+    scan = read(tmp_path, repair=True)
     assert scan.missing == (3, 4)
     assert [ds.get("ReferencedFrameNumber") for ds in scan.slices] == [1, 2, 3, None, None, *range(4, 11)]
 
 
 @pytest.mark.parametrize("deidentified", [False, True])
 def test_a_derived_series_is_whole_and_marks_what_was_missing(deidentified: bool, tmp_path: Path) -> None:
-    scan: Scan = read(without(tmp_path / "in", (2, 6, 7)), gaps=True)
+    scan: Scan = read(without(tmp_path / "in", (2, 6, 7)), repair=True)
     scan = Deidentifier().scan(scan) if deidentified else scan
     filled = scan.image[0].numpy().copy()
     filled[..., 2] = 7

@@ -107,6 +107,25 @@ def test_scaled_steps_that_float32_merges_are_counted(slope: float, rounded: int
     assert [warning.split()[0] for warning in warnings] == ([str(rounded)] if rounded else [])
 
 
+@pytest.mark.parametrize("value", [0.1, 2**24 + 1, 2**60 + 1])
+@pytest.mark.parametrize("slope", [None, 0.1])
+@pytest.mark.parametrize("shape", [(4, 5, 6), (2, 2, 40)])
+def test_what_float32_rounds_is_kept_for_repair(shape: tuple[int, ...], slope: float | None, value: float, tmp_path: Path) -> None:
+    array = np.zeros(shape, np.int64 if isinstance(value, int) else np.float64)
+    array[1, 1, -1], array[0, 1, 2] = value, 7
+    image = nib.Nifti1Image(array, nifti_affine(), dtype=array.dtype)
+    image.header.set_slope_inter(slope, None if slope is None else 0)
+    path = save(image, tmp_path / "a.nii")
+    scan = read_nifti(path, Reading(repair=True))
+    stored = nib.load(path)
+    assert scan.exact is not None and scan.dtype == scan.exact.dtype == (np.float64 if slope else array.dtype)
+    np.testing.assert_array_equal(scan.exact[0], np.asanyarray(stored.dataobj))
+    np.testing.assert_array_equal(scan.exact.astype(np.float32), scan.image.numpy())
+    array[1, 1, -1] = 5
+    exact = nib.Nifti1Image(array, nifti_affine(), dtype=array.dtype)
+    assert read_nifti(save(exact, tmp_path / "b.nii"), Reading(repair=True)).exact is None
+
+
 @pytest.mark.parametrize(
     "sform, qform, shifted, codes",
     [(4, 0, False, (4, 0)), (0, 1, False, (0, 1)), (2, 1, False, (2, 1)), (4, 1, True, (4, 0)), (0, 3, True, (0, 3))],
