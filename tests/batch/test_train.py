@@ -52,12 +52,14 @@ def test_the_tuned_bundle_holds_the_best_weights_and_runs(small: Path, tuned: Pa
     assert [epoch for epoch, _ in result["history"]] == [0, 1, 2]
     assert result["value"] == min(value for _, value in result["history"])
     assert "fine-tuned on 3 scans of 3 subjects" in own.metadata["data_source"]
+    assert len(own.metadata["likeness"]["rows"]) >= 3  # of these scans, not of the shipped bundle's
     before = open_bundle(str(small / BUNDLE), "cpu").network.state_dict()
     changed = [key for key, value in own.network.state_dict().items() if not torch.equal(value, before[key])]
     assert changed and all(key.startswith("trunk") for key in changed)
     done = CliRunner().invoke(app, ["run", str(tuned / BUNDLE), str(small / "data/p0_T1.nii.gz"), "-o", str(tmp_path)])
     assert done.exit_code == 0
     assert nib.load(tmp_path / f"p0_T1_{BUNDLE}.nii.gz").shape == (28, 26, 24)
+    assert "unlike" not in done.stderr
 
 
 def test_the_validation_value_is_the_loss_of_the_weights_on_the_held_out(tuned: Path) -> None:

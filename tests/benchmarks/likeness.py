@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,70 +21,11 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from medgen.bundles import find as find_bundle
 from medgen.bundles import read_metadata
-from medgen.evaluation.likeness import features, fit, score
+from medgen.evaluation.likeness import fit, score
+from medgen.evaluation.likeness_forms import LEAST, ROWS, Kinds, fair, features_of, seen
 from medgen.scans import Case, ScanError, find, read
 
-ROWS = 330  #: of the training, clean and damaged, about
 LABELS = ("_seg", "DLMUSE", "lesion", "labels")
-Volume = tuple[np.ndarray, tuple[float, ...]]  #: voxels, and their size in mm
-Kinds = dict[str, Callable[[], Volume]]
-
-
-def thick(x: np.ndarray, mm: tuple[float, ...], factor: int) -> Volume:
-    """Average so many slices into one."""
-    n = x.shape[2] // factor * factor
-    if n < 4 * factor:
-        return x, mm
-    return x[:, :, :n].reshape(*x.shape[:2], -1, factor).mean(3), (*mm[:2], mm[2] * factor)
-
-
-def crop(x: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    axis = rng.randint(3)
-    start = rng.randint(x.shape[axis] - int(0.6 * x.shape[axis]) + 1)
-    return np.take(x, range(start, start + int(0.6 * x.shape[axis])), axis)
-
-
-def spoilt(x: np.ndarray, value: float, rng: np.random.RandomState) -> np.ndarray:
-    """Lose one slice in twelve."""
-    axis, out = rng.randint(3), x.copy()
-    np.moveaxis(out, axis, 0)[rng.choice(x.shape[axis], max(1, x.shape[axis] // 12), replace=False)] = value
-    return out
-
-
-def fair(x: np.ndarray, mm: tuple[float, ...], is_ct: bool, rng: np.random.RandomState) -> Kinds:
-    """Return the scan, and the scan with the damage that the bundles are for."""
-    kinds: Kinds = {"clean": lambda: (x, mm)}
-    levels = (15, 30, 60, 120) if is_ct else (2, 5, 10, 20)
-    unit = "HU" if is_ct else "%"
-
-    def noisy(x: np.ndarray, level: float) -> np.ndarray:
-        if is_ct:
-            grain = gaussian_filter(rng.standard_normal(x.shape), (0.6, 0.6, 0))
-            return np.maximum(x + grain * (level / grain.std()), -1024)
-        sigma = level / 100 * np.percentile(x[x > 0], 99.5)
-        return np.hypot(x + sigma * rng.standard_normal(x.shape), sigma * rng.standard_normal(x.shape))
-
-    for level in levels:
-        kinds[f"noise of {level} {unit}"] = lambda level=level: (noisy(x, level), mm)  # type: ignore[misc]
-    for factor in (2, 3) if is_ct else (2, 4):
-        kinds[f"slices {factor} times thicker"] = partial(thick, x, mm, factor)
-    for sigma in (0.7, 1.0):
-        kinds[f"blur of {sigma} voxels"] = lambda sigma=sigma: (gaussian_filter(x, sigma), mm)  # type: ignore[misc]
-
-    def noisy_thick() -> Volume:
-        thicker, size = thick(x, mm, 2)
-        return noisy(thicker, levels[2]), size
-
-    kinds["noise and thick slices"] = noisy_thick
-    kinds["part of the view"] = lambda: (crop(x, rng), mm)
-    kinds["slices lost"] = lambda: (spoilt(x, -1024.0 if is_ct else 0.0, rng), mm)
-    if not is_ct:
-        top = np.percentile(x[x > 0], 99.5)
-        for power in (0.7, 1.5):
-            kinds[f"gamma {power}"] = lambda power=power: (top * np.sign(x) * np.abs(x / top) ** power, mm)  # type: ignore[misc]
-        field = zoom(rng.uniform(0.6, 1.4, (3, 3, 3)), [n / 3 for n in x.shape], order=1)
-        kinds["uneven coil"] = lambda: (x * field, mm)
-    return kinds
 
 
 def odd(x: np.ndarray, mm: tuple[float, ...], is_ct: bool, rng: np.random.RandomState) -> Kinds:
@@ -119,7 +59,7 @@ def rows(case: Case, is_ct: bool, part: str, most: int = 99) -> dict[str, np.nda
     except ScanError:
         return {}
     image, mm = np.asarray(scan.image[0], dtype=np.float32), tuple(scan.spacing)
-    x = np.ascontiguousarray(image[tuple(slice(max(n // 2 - 80, 0), n // 2 + 81) for n in image.shape)])  # all that `features` sees
+    x = seen(image)
     rng = np.random.RandomState(zlib.crc32(case.name.encode()))
     kinds: Kinds = {}
     if part == "other":
@@ -130,8 +70,7 @@ def rows(case: Case, is_ct: bool, part: str, most: int = 99) -> dict[str, np.nda
             kinds["the other modality, air at 0 (+1024)"] = lambda: (np.maximum(x + 1024, 0), mm)
     else:
         kinds = fair(x, mm, is_ct, rng) | ({f"odd: {k}": v for k, v in odd(x, mm, is_ct, rng).items()} if part == "dev" else {})
-    chosen = ["clean", *rng.permutation([name for name in kinds if name != "clean"])[: most - 1]] if most < len(kinds) else list(kinds)
-    return {name: features(*kinds[name](), 1000.0 if is_ct else None) for name in chosen}
+    return features_of(kinds, is_ct, rng, most)
 
 
 def table(paths: list[Path], is_ct: bool, part: str) -> dict[str, dict[str, np.ndarray]]:
@@ -139,7 +78,7 @@ def table(paths: list[Path], is_ct: bool, part: str) -> dict[str, dict[str, np.n
     tables: dict[str, dict[str, np.ndarray]] = {}
     for path in paths:
         cases = [case for case in find([path])[0] if not any(mark in str(case.files[0]) for mark in LABELS)]
-        most = max(ROWS // (len(paths) * max(len(cases), 1)), 7) if part == "train" else 99
+        most = max(ROWS // (len(paths) * max(len(cases), 1)), LEAST) if part == "train" else 99
         with ProcessPoolExecutor(2) as pool:
             found = pool.map(partial(rows, is_ct=is_ct, part=part, most=most), cases)
             tables |= {case.name: kinds for case, kinds in zip(cases, found) if kinds}
