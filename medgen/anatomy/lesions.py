@@ -90,7 +90,7 @@ def place_lesion(
     rim = np.zeros_like(mask)
     if reach:
         same = own_side if side in ("left", "right") or scheme not in PAIRS else _half(mask, labels, affine, scheme)
-        noise = _texture(mask.shape, spacing, 6.0, rng)
+        noise = _texture(mask.shape, spacing, 6.0, rng).clip(-2, 2)  # beyond, far places would be islands of it
         far = distance_transform_edt(~mask, spacing) * (1 + 0.25 * noise)
         rim = (far <= reach) & (classes == 2) & same & ~mask & ~np.isin(labels, list(LESIONS))
         new[rim] = OEDEMA

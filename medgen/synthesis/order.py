@@ -142,8 +142,8 @@ def _drawn(wanted: Range | None, rng: RandomState, low: float, high: float) -> f
     """Return a number within a range; ends that are open, or all of it where it is None, are closed by `low` and `high`."""
     first = low if wanted is None or wanted.low is None else wanted.low
     last = high if wanted is None or wanted.high is None else wanted.high
-    if wanted is not None and first > last:  # one end lies beyond what is usual
-        first = last = wanted.low if wanted.low is not None else last
+    if first > last and wanted is not None:  # the end that is told lies beyond what is usual: a quarter more, or less
+        first, last = (first, 1.25 * first) if wanted.high is None else (0.8 * last, last)
     return float(rng.uniform(first, last))
 
 

@@ -2,13 +2,16 @@
 
     python -m tests.benchmarks.repair --data DIR [--bundle mr_repair_vae] [--weights model.pt] [--failure worst.png] [-o results.json]
     python -m tests.benchmarks.repair --data DIR --find [--bundle mr_repair_vae]
+    python -m tests.benchmarks.repair --data DIR --faults [--bundle mr_repair_vae]
 
 DIR holds brain_t1/, brain_multicontrast/ and mr_other/, or ct/, of scans that nothing was trained on. Holes: 1, 2, 3 and 5
 missing slices, and balls of 8, 16, 24 and 40 mm in healthy tissue (clear of the lesion map, where there is one). PSNR
 inside the hole (of slices, in a window around its middle), data range the robust maximum, for CT 2,000 HU: linear
 interpolation (of balls, the mean of that along each axis), biharmonic inpainting (scikit-image), the smooth fill that the
 network starts from, and the bundle. With --find: the part of spoiled slices that is found without a mask (to be filled or
-rescaled), by kind of fault, and false alarms.
+rescaled), by kind of fault, and false alarms. With --faults: PSNR in the body's part of what a fault spoiled, as it is and
+as the bundle returns it, which finds the slices by itself (metal-like voids and a cut field of view are given as a mask),
+beside interpolation between the slices around them by someone who knows which are spoiled.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ from medgen.evaluation.statistics import summarise
 from medgen.scans import find, read
 from medgen.transforms.fill import smooth_fill
 from medgen.transforms.holes import blob, slab
-from medgen.transforms.spoil import FAULTS, spoil
+from medgen.transforms.spoil import FAULTS, spoil, void
 from tests.benchmarks import numbers
 from tests.benchmarks.denoise import subject_of
 from tests.benchmarks.worst import Worst
@@ -49,6 +52,7 @@ MANY: dict[str, tuple[float, tuple[int, int] | int]] = {
     "every second slice darker": (0.8, 2),
     "every third slice brighter": (1.4, 3),
 }
+MASKED = ("metal-like void", "cut field of view")  #: faults that are given as a mask, for --faults
 SPREAD = ("3 slices", "24 mm")  #: where the standard deviation is measured too
 
 
@@ -129,10 +133,11 @@ class Medgen:
             self.network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         self.inferer = self.bundle.get("inferer")
 
-    def __call__(self, image: np.ndarray, affine: torch.Tensor, hole: np.ndarray, spread: bool = False) -> np.ndarray:
-        """Return the filled image; with `spread` its standard deviation."""
+    def __call__(self, image: np.ndarray, affine: torch.Tensor, hole: np.ndarray | None, spread: bool = False) -> np.ndarray:
+        """Return the filled image, of which spoiled slices are looked for without a hole; with `spread` its standard deviation."""
         data = {"image": MetaTensor(torch.from_numpy(image)[None], affine=affine)}
-        data["mask"] = MetaTensor(torch.from_numpy(hole.astype(np.float32))[None], affine=affine)
+        if hole is not None:
+            data["mask"] = MetaTensor(torch.from_numpy(hole.astype(np.float32))[None], affine=affine)
         data = self.bundle.get("normalisation")(data)
         inputs = data["image"].as_tensor()[None]
 
@@ -268,13 +273,56 @@ def found(cases: Iterator[dict[str, Any]], medgen: Medgen, repeats: int, seed: i
     print(f"false alarms: {len(alarms)} of {clean} clean scans" + "".join(f"\n  {a}" for a in alarms))
 
 
+def mended(cases: Iterator[dict[str, Any]], medgen: Medgen, repeats: int, seed: int) -> None:
+    """Print PSNR of what each kind of fault spoiled: as it is, interpolated by who knows where it is, and by the bundle."""
+    rows: list[dict[str, Any]] = []
+    for number, case in enumerate(cases):
+        rng = np.random.RandomState(seed + number)
+        image, spacing, low = case["image"], case["spacing"], float(min(case["image"].min(), 0))
+        axes = [0, 1, 2] if max(spacing) < 1.3 * min(spacing) else [int(np.argmax(spacing))]
+        inside = np.argwhere(case["body"] & ~case["lesions"])
+        for fault in (*FAULTS, *MANY, *MASKED) * repeats:
+            axis = axes[rng.randint(len(axes))]
+            extent = find_objects(case["body"].astype(np.uint8))[0][axis]
+            if fault in MASKED:
+                hole = np.zeros(image.shape, dtype=bool)
+                if fault == MASKED[0]:
+                    bad, hole = void(image, inside[rng.randint(len(inside))], rng.uniform(12, 24), spacing, rng)
+                else:
+                    thick = max((extent.stop - extent.start) // 12, 2)
+                    hole |= slab(image.shape, axis, extent.stop - thick, image.shape[axis])
+                    bad = np.where(hole, np.float32(low), image)
+                made = medgen(bad, case["affine"], hole)
+            else:
+                bad, touched = spoiled(image - low, axis, extent, fault, rng)
+                bad, hole = bad + np.float32(low), np.zeros(image.shape, dtype=bool)
+                for _, at in touched:
+                    np.moveaxis(hole, axis, 0)[at] = True
+                made = medgen(bad, case["affine"], None)
+            filled = linear(bad, hole, None if fault == MASKED[0] else axis)
+            row = {"subject": case["subject"], "fault": fault}
+            for name, one in (("spoiled", bad), ("interpolated", filled), ("medgen", made)):
+                row[name] = psnr(np.asarray(one, np.float64), image.astype(np.float64), case["range"], hole & case["body"])
+            rows.append(row)
+        print(case["name"], len(rows), flush=True)
+    print("\n| fault | n | spoiled | interpolated, its slices known | medgen | medgen - spoiled | medgen - interpolated |\n|---|---|---|---|---|---|---|")
+    for fault in (*FAULTS, *MANY, *MASKED):
+        mine = [row for row in rows if row["fault"] == fault]
+        cells = [f"{np.mean([row[name] for row in mine]):.2f}" for name in ("spoiled", "interpolated", "medgen")]
+        for other in ("spoiled", "interpolated"):
+            s = summarise([row["medgen"] - row[other] for row in mine], subjects=[row["subject"] for row in mine])
+            cells.append(f"{s['mean']:+.2f}" + ("" if s["low"] is None else f" [{s['low']:.2f}, {s['high']:.2f}]"))
+        print(f"| {fault} | {len(mine)} | " + " | ".join(cells) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bundle", default="mr_repair_vae", help="name or folder")
     parser.add_argument("--weights", type=Path, help="weights in place of the bundle's own")
     parser.add_argument("--find", action="store_true", help="measure the finding of spoiled slices instead")
-    parser.add_argument("--repeats", type=int, default=3, help="slices spoiled a scan and fault, with --find")
+    parser.add_argument("--faults", action="store_true", help="measure the repair of scans with faults instead")
+    parser.add_argument("--repeats", type=int, default=3, help="times a fault is put into a scan, with --find and --faults")
     parser.add_argument("--quick", action="store_true", help="no holes that biharmonic inpainting takes half a minute for")
     parser.add_argument("--limit", type=int, default=None, help="every so manieth scan only")
     parser.add_argument("--seed", type=int, default=0)
@@ -288,6 +336,9 @@ def main() -> None:
     cases = (case for number, case in enumerate(load(options.data, ct)) if number % (options.limit or 1) == 0)
     if options.find:
         found(cases, medgen, options.repeats, options.seed)
+        return
+    if options.faults:
+        mended(cases, medgen, options.repeats, options.seed)
         return
     worst = Worst()
     rows = compare(cases, medgen, options.seed, options.quick, worst)

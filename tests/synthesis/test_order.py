@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.random import RandomState
 
 from medgen.anatomy.generator import drawn
 from medgen.anatomy.lesions import longest
-from medgen.synthesis.order import order, voxels
+from medgen.synthesis.order import _drawn, order, voxels
 from medgen.text.parse import parse
+from medgen.text.spec import Range
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,12 @@ def test_a_walk_from_brain_to_brain_stays_on_one_lattice() -> None:
     first = order(spec, 1)
     last = order(spec, 1, like=first, shape=drawn(2))
     assert np.array_equal(first.affine, last.affine) and first.classes.shape == last.classes.shape
+
+
+@pytest.mark.parametrize(
+    "wanted, low, high",
+    [(Range(low=16), 16, 20), (Range(high=4), 3.2, 4), (Range(low=9), 9, 15), (Range(low=3, high=4), 3, 4), (None, 5, 15)],
+)
+def test_an_open_end_leaves_room_beyond_the_one_that_is_told(wanted: Range | None, low: float, high: float) -> None:
+    drawn = [_drawn(wanted, RandomState(seed), 5, 15) for seed in range(200)]
+    assert low <= min(drawn) < low + 0.1 * (high - low) and high - 0.1 * (high - low) < max(drawn) <= high
