@@ -18,6 +18,7 @@ from medgen.evaluation.likeness import features, score
 from medgen.scans import Scan
 from medgen.scans.dicom_header import numbers
 from medgen.scans.nifti_write import whole_numbers
+from medgen.transforms.repair import with_noise
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Restored:
     """What a bundle made of a scan.
 
     Attributes:
-        images: (X, Y, Z) arrays in the scan's units; "" is the restored scan, the others are named.
+        images: (X, Y, Z) arrays in the scan's units; "" is the restored scan, the others are named ("fills": of many).
         grid: a scan of their shape and affine: the input's, where the task is not to change the grid.
         report: what the bundle tells of what it did, and how like its training the scan is, for the sidecar.
         warnings: what a user should know of the result.
@@ -77,25 +78,31 @@ def denormalise(bundle: Bundle, data: Mapping[str, Any], prediction: Tensor) -> 
 
 def apply(
     bundle: Bundle, scan: Scan, mask: Scan | None = None, *, uncertainty: bool = False, samples: int = 8, seed: int = 0,
-    memory: float | None = None,
+    memory: float | None = None, fills: int = 0,
 ) -> Restored:  # fmt: skip
-    """Return the restored scan, and with `uncertainty` its standard deviation from `samples` draws.
+    """Return the restored scan, with `uncertainty` its standard deviation from `samples` draws, and of a repair so many `fills`.
 
-    Raises ValueError for a bundle that has no uncertainty.
+    Raises ValueError for a bundle that has no uncertainty, or no fills.
     """
     network: Any = bundle.network
     if uncertainty and not hasattr(network, "uncertainty"):
         raise ValueError("this bundle has no uncertainty; run it without --uncertainty")
+    if fills and not repairs(bundle):
+        raise ValueError("this bundle fills nothing; run it without --fills")
     data = prepare(bundle, scan, mask)
     mean = infer(bundle, data, network, memory)
     restored = denormalise(bundle, data, mean)
     images = {"": np.asarray(restored["pred"][0], dtype=np.float32)}
-    if scan.exact is not None:
-        images[""] = _as_it_was(images[""], scan.image[0].numpy(), scan.exact[0])
     if uncertainty:
         spread = infer(bundle, data, partial(network.uncertainty, samples=samples, seed=seed), memory)
         shifted = np.asarray(denormalise(bundle, data, mean + spread)["pred"][0], dtype=np.float32)
         images["uncertainty"] = shifted - images[""]  # a difference: free of the shift
+    if fills:
+        many = [_fill(bundle, data, number, memory) for number in range(1, fills + 1)]
+        images["fills"] = np.stack(many) if fills > 1 else many[0]
+    if scan.exact is not None:
+        for key in images.keys() & {"", "fills"}:
+            images[key] = _as_it_was(images[key], scan.image[0].numpy(), scan.exact[0])
     likeness, warnings = compare(bundle, scan)
     if bundle.metadata.get("synthetic"):  # the input was no image
         scan = replace(scan, units="arbitrary", modality=bundle.modality, dtype=np.dtype(np.int16))
@@ -105,9 +112,21 @@ def apply(
     return Restored(images, _grid(scan, restored["pred"]), report, warnings)
 
 
+def repairs(bundle: Bundle) -> bool:
+    """Return whether a bundle fills what is missing, and keeps the rest as it is."""
+    return bundle.metadata.get("purpose") == "repair"
+
+
+def _fill(bundle: Bundle, data: Mapping[str, Any], number: int, memory: float | None) -> np.ndarray:
+    """Return one of many fills of prepared data, the one of the setting fill=`number`."""
+    seen = MetaTensor(torch.from_numpy(with_noise(data["image"].numpy(), number)))
+    filled = infer(bundle, {**data, "image": seen}, bundle.network, memory)
+    return np.asarray(denormalise(bundle, data, filled)["pred"][0], dtype=np.float32)
+
+
 def _as_it_was(result: np.ndarray, image: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """Return a result in the type of the exact values of the image that it was made of, which it has where the two are equal."""
-    filled, changed = exact.copy(), result != image
+    filled, changed = np.broadcast_to(exact, result.shape).copy(), result != image
     filled[changed] = whole_numbers(result[changed], exact.dtype) if exact.dtype.kind in "iu" else result[changed]
     return filled
 
@@ -139,13 +158,13 @@ def _grid(scan: Scan, made: MetaTensor) -> Scan:
     return replace(scan, image=MetaTensor(made.as_tensor().float(), affine=affine))
 
 
-def seconds_a_voxel(bundle: Bundle, *, uncertainty: bool = False, samples: int = 8, side: int = 96) -> float:
+def seconds_a_voxel(bundle: Bundle, *, uncertainty: bool = False, samples: int = 8, fills: int = 0, side: int = 96) -> float:
     """Measure what a voxel costs a bundle's network on this device, on noise of side^3 voxels."""
     image = torch.rand(1, bundle.channels, side, side, side)
     network: Any = bundle.network
     inferer = bundle.get("inferer")
     voxels, _ = inferer.cost((side,) * 3, network, bundle.channels)
-    functions = [network, *([partial(network.uncertainty, samples=samples)] if uncertainty and hasattr(network, "uncertainty") else [])]
+    functions = [*[network] * (1 + fills), *([partial(network.uncertainty, samples=samples)] if uncertainty and hasattr(network, "uncertainty") else [])]
     inferer(image[..., :32, :32, :32], network)  # what is measured of the network is measured once
     started = time.perf_counter()
     for function in functions:

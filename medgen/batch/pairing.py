@@ -39,8 +39,8 @@ def pair(candidate: Path, reference: Path) -> tuple[list[tuple[Case, Case]], lis
 
 
 def is_map(case: Case) -> bool:
-    """Say whether a case is, by its name, the uncertainty of a result beside it."""
-    return case.name.endswith("_uncertainty") or is_uncertainty(case.name)
+    """Say whether a case is, by its name, the uncertainty or the fills of a result beside it."""
+    return case.name.endswith(("_uncertainty", "_fills")) or is_uncertainty(case.name)
 
 
 def map_name(name: str) -> str:

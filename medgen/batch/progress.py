@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from medgen.batch.apply import prepare, seconds_a_voxel
+from medgen.batch.apply import prepare, repairs, seconds_a_voxel
 from medgen.batch.convert import convert
 from medgen.batch.logs import event
 from medgen.batch.many_machines import spread
-from medgen.batch.run import Options, Result, one_line, outputs, repairs, run
+from medgen.batch.run import Options, Result, one_line, outputs, run
 from medgen.batch.workers import share
 from medgen.bundles import Bundle, BundleError
 from medgen.scans import Case, Found, ScanError, read
@@ -32,7 +32,7 @@ def prepare_output(folder: Path) -> None:
 
 def plan(bundle: Bundle, cases: list[Case], errors: list[ScanError], options: Options, console: Console) -> int:
     """Print what a run would do, how much memory it needs and about how long it takes; return the bad cases."""
-    each = seconds_a_voxel(bundle, uncertainty=options.uncertainty, samples=options.samples)
+    each = seconds_a_voxel(bundle, uncertainty=options.uncertainty, samples=options.samples, fills=options.fills)
     inferer = bundle.get("inferer")
     inferer.memory = options.memory
     failed, seconds, memory = len(errors), 0.0, 0.0

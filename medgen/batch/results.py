@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from monai.data import MetaTensor
 
 from medgen.batch.apply import Restored
 from medgen.batch.derivative import bids_keys
@@ -33,6 +34,7 @@ class Options:
     uncertainty: bool = False
     overwrite: bool = False
     samples: int = 8  #: draws of the latents for the uncertainty
+    fills: int = 0  #: of a repair, so many of the ways to fill it are written too, in one 4D file
     seed: int = 0
     format: str = "nifti"  #: "nifti", "dicom", or "same": DICOM where the input was; with `bids` no "dicom"
     deidentify: bool = False  #: no header and no file name of the input is told
@@ -70,6 +72,8 @@ def outputs(bundle: Bundle, case: Case, options: Options) -> dict[str, Path]:
     files = {"": options.output / (name if options.is_dicom(case) else f"{name}.nii.gz"), "json": options.output / f"{name}.json"}
     if options.uncertainty:
         files["uncertainty"] = options.output / f"{name}_uncertainty.nii.gz"
+    if options.fills:
+        files["fills"] = options.output / f"{name}_fills.nii.gz"
     return files
 
 
@@ -121,9 +125,10 @@ def write(bundle: Bundle, case: Case, scan: Scan, restored: Restored, options: O
     if options.is_dicom(case):
         _write_series(bundle, files[""], images.pop(""), restored.grid)
     for key, array in images.items():
-        dtype = np.dtype(np.float32) if key else None
+        dtype = np.dtype(np.float32) if key == "uncertainty" else None
         what = key or ("SYNTHETIC" if bundle.metadata.get("synthetic") else "derived")
-        write_nifti(files[key], array, restored.grid, dtype=dtype, description=f"medgen {what} {bundle.root.name}")
+        like = restored.grid if array.ndim == 3 else replace(restored.grid, image=MetaTensor(restored.grid.image.expand(len(array), -1, -1, -1)))
+        write_nifti(files[key], array, like, dtype=dtype, description=f"medgen {what} {bundle.root.name}")
     about = _sidecar(bundle, scan, restored, files, options, seconds)
     if options.bids:
         if "uncertaintyjson" in files:
@@ -161,7 +166,7 @@ def _sidecar(
         "input_sha256": None if options.deidentify else scan.sha256,
         **describe(scan),
         "outputs": {key or "image": path.name for key, path in files.items() if not key.endswith("json")},
-        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, **bundle.settings},
+        "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, "fills": options.fills, **bundle.settings},
         "report": restored.report,
         "device": str(bundle.device),
         "seconds": round(seconds, 2),

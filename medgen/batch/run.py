@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medgen.batch.apply import Restored, apply
+from medgen.batch.apply import Restored, apply, repairs
 from medgen.batch.claims import Claim, Claims, Settled, Work, input_hash
 from medgen.batch.ledger import Ledger, RunStopped
 from medgen.batch.logs import event
@@ -49,6 +49,7 @@ def works(bundle: Bundle, cases: list[Case], options: Options) -> list[Work]:
     """Return the cases with all that their results depend on. Raises `ScanError` where one has no mask."""
     masks = masks_of(options.mask, cases) if options.mask else {}
     drawn = {"uncertainty": True, "samples": options.samples, "seed": options.seed} if options.uncertainty else {}
+    drawn |= {"fills": options.fills} if options.fills else {}
     tried = {"permissive": options.permissive, "memory": options.memory, "device": bundle.device, **drawn}
     return [
         Work(
@@ -70,7 +71,7 @@ def without_results(cases: list[Case], paths: Sequence[Path], output: Path, bund
 
     def is_result(case: Case) -> bool:
         file = case.files[0].resolve()
-        made = re.search(rf"_{re.escape(bundle.root.name)}(_uncertainty)?$", case.name) is not None
+        made = re.search(rf"_{re.escape(bundle.root.name)}(_uncertainty|_fills)?$", case.name) is not None
         return place in file.parents and file not in given and (above or made)
 
     return [case for case in cases if not is_result(case)]
@@ -161,11 +162,6 @@ def _pipeline(bundle: Bundle, claims: Claims, options: Options) -> Iterator[Resu
             claims.stop()
 
 
-def repairs(bundle: Bundle) -> bool:
-    """Return whether a bundle fills what is missing, and keeps the rest as it is."""
-    return bundle.metadata.get("purpose") == "repair"
-
-
 def read_in(bundle: Bundle, work: Work, options: Options) -> tuple[Scan, Scan | None, str]:
     """Return a case's scan, its mask where it has one, and the hash of what was read."""
     scan = read(work.case, permissive=options.permissive, repair=repairs(bundle))
@@ -177,7 +173,7 @@ def restored(bundle: Bundle, scan: Scan, mask: Scan | None, options: Options, de
     """Return what a bundle makes of a scan, as the options want it, of one that `deaths` programs were killed over."""
     return apply(
         bundle, scan, mask, uncertainty=options.uncertainty, samples=options.samples, seed=options.seed,
-        memory=_memory(bundle, options, deaths),
+        memory=_memory(bundle, options, deaths), fills=options.fills,
     )  # fmt: skip
 
 

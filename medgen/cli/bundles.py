@@ -65,6 +65,7 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="with --text or --spec: the first seed")] = 0,
     suggest: Annotated[bool, typer.Option("--suggest", help="with --text: offer known words for those not understood")] = False,
     uncertainty: Annotated[bool, typer.Option("--uncertainty", help="also write a standard deviation map")] = False,
+    fills: Annotated[int, typer.Option(min=0, max=64, help="for repair: also write so many ways to fill it, as one 4D NIfTI")] = 0,
     setting: Annotated[list[str], typer.Option("--set", help="NAME=VALUE of a setting of the bundle (medgen info)")] = [],  # noqa: B006
     mask: Annotated[Optional[Path], typer.Option(help="where to work (nonzero), for repair: a mask, or a folder of them")] = None,
     device: Device = None,
@@ -134,11 +135,13 @@ def run(
         if not paths:
             raise BundleError("no scans were named; name files or folders, or give --text or --spec to a bundle that takes them")
         bids = bids_of([Path(place) for place in paths], format, deidentify) if not (url or any(map(is_url, paths))) else None
+        if bids and fills:
+            raise BundleError("BIDS has no name for --fills: leave it away, or give --format nifti")
         cases, errors, skipped = find_all(paths)
         cases = without_results(cases, [as_path(place) for place in paths], as_path(output), opened)
         if not cases:
             raise BundleError("; ".join(map(str, errors)) or "no scans were found")
-        options = Options(folder, uncertainty, overwrite, format=format, deidentify=deidentify, permissive=permissive, bids=bids,
+        options = Options(folder, uncertainty, overwrite, fills=fills, format=format, deidentify=deidentify, permissive=permissive, bids=bids,
                           mask=mask, memory=memory, retry=retry, workers=workers, scheduler=scheduler, url=url)  # fmt: skip
         cases = keep_names(opened, cases, options)
         screen = console()

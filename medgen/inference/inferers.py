@@ -111,7 +111,7 @@ class HaloInferer(AutocastInferer):
         if flips not in FLIPS:
             raise ValueError(f"flips must be one of {', '.join(map(str, FLIPS))}, not {flips}")
         self.memory, self.flips, self.tolerance, self.roi_size = memory, flips, tolerance, tuple(roi_size)
-        self._known: tuple[Any, Traits] | None = None
+        self._known: tuple[Any, Traits, int] | None = None  #: a network, what is known of it, its channels
 
     @torch.inference_mode()
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -151,13 +151,14 @@ class HaloInferer(AutocastInferer):
         function = network.func if isinstance(network, partial) else network
         owner = getattr(function, "__self__", function)
         owner = owner if isinstance(owner, nn.Module) else network
-        if self._known is None or self._known[0] is not owner:
+        channels = image.shape[1]  # a network may take another path for more of them, with another field of view
+        if self._known is None or self._known[0] is not owner or self._known[2] != channels:
             parameter = next(owner.parameters(), None) if isinstance(owner, nn.Module) else None
             device = image.device if parameter is None else parameter.device
             if self.bf16 is None:
                 bf16_is_fast(device)  # measured now: it takes memory that is not the network's
             plain, fast = partial(owner, *args, **kwargs), partial(self._fast, partial(owner, *args, **kwargs))
-            self._known = (owner, Traits(plain, fast, image.shape[1], device, self.tolerance))
+            self._known = (owner, Traits(plain, fast, channels, device, self.tolerance), channels)
         return self._known[1]
 
     def _plan(self, traits: Traits, shape: Sequence[int]) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from medgen.batch.progress import plan
+from medgen.batch.report_cases import cases_of
 from medgen.batch.run import Options, run
 from medgen.bundles import Bundle, open_bundle
 from medgen.scans import find, read
@@ -88,3 +90,36 @@ def test_not_a_bit_of_what_is_known_changes(dtype: str, slope: float | None, bun
     assert after.dtype == before.dtype
     np.testing.assert_array_equal(after[mask == 0], before[mask == 0])
     assert (after[mask == 1] != before[mask == 1]).mean() > 0.9
+
+
+def test_several_fills_are_those_of_the_setting_and_spread_in_the_hole_alone(bundle: Bundle, tmp_path: Path) -> None:
+    rng = np.random.RandomState(0)
+    array = rng.uniform(-100, 100, SHAPE).astype(np.float32)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[5:13, 5:13, 4:12] = 1
+    nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii.gz")
+    nib.save(nib.Nifti1Image(mask, np.eye(4)), tmp_path / "mask.nii.gz")
+    cases = find([tmp_path / "a.nii.gz"]).cases
+    out = tmp_path / "out"
+    (result,) = run(bundle, cases, Options(out, mask=tmp_path / "mask.nii.gz", fills=3))
+    assert result.error is None
+    fills = nib.load(out / "a_ct_repair_vae_fills.nii.gz").get_fdata(dtype=np.float32)
+    assert fills.shape == (*SHAPE, 3)
+    spread = np.ptp(fills, axis=-1)
+    assert not spread[mask == 0].any() and (spread[mask == 1] > 0).mean() > 0.99
+    np.testing.assert_array_equal(fills[mask == 0], np.repeat(array[mask == 0][:, None], 3, 1))
+    second = replace(bundle, settings={**bundle.settings, "fill": 2})
+    (alone,) = run(second, cases, Options(tmp_path / "alone", mask=tmp_path / "mask.nii.gz"))
+    np.testing.assert_array_equal(nib.load(alone.files[0]).get_fdata(dtype=np.float32), fills[..., 1])
+    report = json.loads((out / "a_ct_repair_vae.json").read_text())
+    assert report["outputs"]["fills"] == "a_ct_repair_vae_fills.nii.gz" and report["parameters"]["fills"] == 3
+    (again,) = run(bundle, cases, Options(out, mask=tmp_path / "mask.nii.gz", fills=3))
+    assert not again.files and again.error is None  # done before
+    (shown,) = cases_of(out)
+    assert shown.name == "a_ct_repair_vae"
+
+
+def test_what_repairs_nothing_has_no_fills(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.ones(SHAPE, np.float32), np.eye(4)), tmp_path / "a.nii.gz")
+    (result,) = run(open_bundle(str(quick_bundle(tmp_path)), "cpu"), find([tmp_path / "a.nii.gz"]).cases, Options(tmp_path / "out", fills=2))
+    assert result.error is not None and "without --fills" in result.error
