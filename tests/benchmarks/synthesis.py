@@ -1,11 +1,12 @@
 """Synthetic T1 heads against the real ones that their label maps come from, on held-out subjects:
 
-    python -m tests.benchmarks.synthesis brain_mri_synthesis_spade --data DEV [--rival vae.pt] [--picture PNG] [-o docs/numbers.json]
+    python -m tests.benchmarks.synthesis brain_mri_synthesis_spade --data DEV [--rival mean.pt] [--spade-vae vae.pt]
+        [--picture PNG] [-o docs/numbers.json]
 
 DEV holds brain_t1/ with its label maps. Of each subject the classes (DLMUSE's, and the head around the brain) are painted by
 the bundle and by what one would use instead: Gaussian intensities of each label (their means and SDs in training scans),
-and with `--rival` the same generator trained without a discriminator (what would be a SPADE-VAE's decoder). Both generators paint twice: with tissues
-drawn around the contrast's mean, the default, and at that mean.
+with `--rival` the same generator trained without a discriminator, and with `--spade-vae` MONAI's SPADE-VAE, trained by
+tests.benchmarks.spade_vae. All three paint twice: in a style drawn around the contrast's mean, the default, and at that mean.
 Dice: how well a segmenter that has seen real T1 heads alone finds the classes again, as a share of its Dice on the real scan.
 Fréchet distance: a subject's scan against the real scans of all others; that of his real scan is the floor.
 """
@@ -34,6 +35,7 @@ from medgen.evaluation.sampling import cube
 from medgen.evaluation.segmenter import Segmenter
 from medgen.evaluation.statistics import summarise
 from medgen.scans import Scan, read
+from tests.benchmarks import spade_vae
 from tests.benchmarks.features import Features, distance
 from tests.benchmarks.numbers import write
 
@@ -75,6 +77,7 @@ def main() -> None:
     parser.add_argument("bundle")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rival", type=Path, help="weights of the generator without a discriminator")
+    parser.add_argument("--spade-vae", type=Path, help="weights by tests.benchmarks.spade_vae")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
@@ -87,6 +90,11 @@ def main() -> None:
                 if weights:
                     bundle.network.load_state_dict(torch.load(weights, weights_only=True))
                 made[method + told] = {name: painted(bundle, *pair) for name, pair in subjects.items()}
+    if options.spade_vae:
+        vae = spade_vae.network().eval()
+        vae.load_state_dict(torch.load(options.spade_vae, weights_only=True))
+        for told, drawn in (("", True), (", mean style", False)):
+            made[f"SPADE-VAE{told}"] = {name: spade_vae.paint(vae, pair[1], k if drawn else None) for k, (name, pair) in enumerate(subjects.items())}
     style = bundle.get("styles")["T1"]
     made["Gaussian labels"] = {name: gaussian(pair[1], style, k) for k, (name, pair) in enumerate(subjects.items())}
     judge, extractor = Segmenter("brain-t1"), Extractor()
