@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import binary_opening, distance_transform_edt, gaussian_filter, label
@@ -49,7 +49,7 @@ def place_lesion(
 ) -> Edited:  # fmt: skip
     """Paint one lesion whose longest diameter is `diameter_mm`, wholly in a place and on a side.
 
-    The lesion is an ellipsoid of random direction with a rough outline, cut by the tissues that its kind lies in; its diameter
+    The lesion is an ellipsoid of random direction (small ones are rounder) with a rough outline, cut by the tissues that its kind lies in; its diameter
     is the longest distance between its voxels' centres and a voxel more, and is met within a voxel. Oedema goes into the
     white matter of that side around it, also beyond the place. Lesions that are there already are kept.
 
@@ -71,19 +71,20 @@ def place_lesion(
         raise ValueError(f"there is no kind '{kind}' of lesion; choose from: {', '.join(KINDS)}")
     if not 0.5 <= diameter_mm <= 120:
         raise ValueError(f"a lesion of {diameter_mm:g} mm is outside of 0.5 to 120 mm")
-    shape, rng, spacing = KINDS[kind], np.random.default_rng(seed), spacing_of(affine)
+    rng, spacing = np.random.default_rng(seed), spacing_of(affine)
+    shape = _rounder(KINDS[kind], (grows_to or diameter_mm) / float(spacing.mean()))
     classes = classes_of(labels, scheme)
     own_side = side_mask(labels, affine, scheme, side)
     free = own_side & (place_mask(labels, affine, scheme, place) if place else np.isin(classes, (1, 2, 4, 5)))
     free &= np.isin(classes, (1, 2, 4, 5, 6, 7, 8) if place in _ELSEWHERE else shape.classes)
-    where = " ".join(filter(None, (side, place))) or "brain"
+    where, a_kind = " ".join(filter(None, (side, place))) or "brain", f"a{'n' if kind[0] == 'u' else ''} {kind}"
     if not free.any():
-        raise ValueError(f"the map has no tissue in the {where} for a {kind} lesion")
+        raise ValueError(f"the map has no tissue in the {where} for {a_kind} lesion")
     at = None
     if centre_mm is not None:
         places = np.argwhere(free)
         at = places[np.linalg.norm(places @ affine[:3, :3].T + affine[:3, 3] - np.asarray(centre_mm), axis=1).argmin()]
-    mask, centre = _fit(free, spacing, diameter_mm, shape, rng, f"a {kind} lesion in the {where}", at, grows_to or diameter_mm)
+    mask, centre = _fit(free, spacing, diameter_mm, shape, rng, f"{a_kind} lesion in the {where}", at, grows_to or diameter_mm)
     new = labels.astype(np.promote_types(labels.dtype, np.int16))  # 8 bits do not hold a lesion's number
     new[mask] = shape.number
     reach = (min(diameter_mm / 2, OEDEMA_MM) if shape.oedema else 0.0) if oedema_mm is None else oedema_mm
@@ -101,6 +102,12 @@ def place_lesion(
         "grown_from_mm": [round(float(v), 2) for v in affine[:3, :3] @ centre + affine[:3, 3]],
     }  # fmt: skip
     return Edited(new, None, report)
+
+
+def _rounder(shape: Shape, voxels: float) -> Shape:
+    """Return the shape of a lesion so many voxels long: below 6 it is rounder, as few voxels in a row are seen in no image."""
+    small = min(max((6 - voxels) / 3, 0.0), 1.0)
+    return replace(shape, axes=(shape.axes[0] + small * (1 - shape.axes[0]), shape.axes[1] + small * (1 - shape.axes[1])))
 
 
 def longest(mask: np.ndarray, affine: np.ndarray) -> float:

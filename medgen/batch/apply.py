@@ -15,6 +15,7 @@ from torch import Tensor
 
 from medgen.bundles import Bundle
 from medgen.evaluation.likeness import features, score
+from medgen.inference.memory import is_out_of_memory
 from medgen.scans import Scan
 from medgen.scans.dicom_header import numbers
 from medgen.scans.nifti_write import whole_numbers
@@ -30,12 +31,14 @@ class Restored:
         grid: a scan of their shape and affine: the input's, where the task is not to change the grid.
         report: what the bundle tells of what it did, and how like its training the scan is, for the sidecar.
         warnings: what a user should know of the result.
+        mask_sha256: of the mask that was given, if one was.
     """
 
     images: dict[str, np.ndarray]
     grid: Scan
     report: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    mask_sha256: str = ""
 
 
 def prepare(bundle: Bundle, scan: Scan, mask: Scan | None = None) -> dict[str, Any]:
@@ -89,7 +92,13 @@ def apply(
         raise ValueError("this bundle has no uncertainty; run it without --uncertainty")
     if fills and not repairs(bundle):
         raise ValueError("this bundle fills nothing; run it without --fills")
-    data = prepare(bundle, scan, mask)
+    likeness, warnings = compare(bundle, scan)
+    try:
+        data = prepare(bundle, scan, mask)
+    except (ValueError, RuntimeError) as error:  # of what is no scan of the bundle's, the error may tell less than that
+        if not warnings or is_out_of_memory(error):
+            raise
+        raise ValueError("; ".join([*(f"the scan {warning}" for warning in warnings), str(error.__cause__ or error)])) from None
     mean = infer(bundle, data, network, memory)
     restored = denormalise(bundle, data, mean)
     images = {"": np.asarray(restored["pred"][0], dtype=np.float32)}
@@ -103,13 +112,28 @@ def apply(
     if scan.exact is not None:
         for key in images.keys() & {"", "fills"}:
             images[key] = _as_it_was(images[key], scan.image[0].numpy(), scan.exact[0])
-    likeness, warnings = compare(bundle, scan)
     if bundle.metadata.get("synthetic"):  # the input was no image
         scan = replace(scan, units="arbitrary", modality=bundle.modality, dtype=np.dtype(np.int16))
     report = {**likeness, **restored.get("report", {})}
     if scan.missing:
         report |= {"mask": "missing slices" if mask is None else "given, and missing slices", "missing_slices_filled": list(scan.missing)}
-    return Restored(images, _grid(scan, restored["pred"]), report, warnings)
+    return Restored(images, _grid(scan, restored["pred"]), report, (*warnings, *_remarks(report)), mask.sha256 if mask else "")
+
+
+def _remarks(report: Mapping[str, Any]) -> list[str]:
+    """Return what a user is told at once of a report: what a repair found by itself, and what there was nothing to do for."""
+    said = []
+    for key, what in (("spoiled_slices", "looks spoiled in slice(s) {}, which were filled"), ("rescaled", "is uneven in slices {}, which were rescaled")):
+        numbers: dict[int, list[str]] = {}
+        for one in report.get(key, []):
+            numbers.setdefault(one["axis"], []).extend(map(str, one["slices"] if "slices" in one else [one["slice"]]))
+        if numbers:
+            said.append(what.format("; ".join(f"{', '.join(found)} of axis {axis}" for axis, found in numbers.items())) + " (counted from 0)")
+    if report.get("mask") == "given" and not report.get("filled_voxels"):
+        said.append("has an empty mask: nothing was filled")
+    if report.get("factor") == 1:
+        said.append("has no thick slices: none were made finer")
+    return said
 
 
 def repairs(bundle: Bundle) -> bool:

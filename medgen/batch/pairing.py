@@ -96,6 +96,8 @@ def masks_of(path: Path, cases: list[Case]) -> dict[str, Case]:
     for case in cases:
         named = [mask for mask in found if mask.name == case.name or mask.name.startswith(case.name + "_")
                  or is_mask_of(mask.name, case.name)]  # fmt: skip
+        if not named and len(found) == 1 and path.is_file():
+            raise ScanError(path, f"is one mask for {len(cases)} scans", "give a folder of masks, named like the scans (a, a_mask)")
         if not named:
             raise ScanError(path, f"holds no mask named {case.name}", "name masks like their scans (a, a_mask)")
         masks[case.name] = min(named, key=lambda mask: len(mask.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -37,19 +38,24 @@ def three_planes(
     canvas.save(path)
 
 
-def planes(volume: np.ndarray, affine: np.ndarray, window: tuple[float, float]) -> list[Image.Image]:
-    """Return the axial, coronal and sagittal planes through the middle of a volume as `three_planes` draws them."""
+def planes(
+    volume: np.ndarray, affine: np.ndarray, window: tuple[float, float], at: Sequence[int] | None = None
+) -> list[Image.Image]:  # fmt: skip
+    """Return the axial, coronal and sagittal planes of a volume as `three_planes` draws them: through its middle, or the voxel `at`."""
     turn = nib.orientations.io_orientation(affine)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[np.argsort(turn[:, 0])]
     low, high = window
     ras = nib.orientations.apply_orientation(volume, turn)
     grey = (np.clip((ras.astype(np.float32) - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)
-    return [_plane(grey, axis, spacing) for axis in (2, 1, 0)]
+    places = [n // 2 for n in ras.shape]
+    for (to, way), place, n in zip(turn, at or (), volume.shape):
+        places[int(to)] = place if way > 0 else n - 1 - place
+    return [_plane(grey, axis, places[axis], spacing) for axis in (2, 1, 0)]
 
 
-def _plane(volume: np.ndarray, axis: int, spacing: np.ndarray) -> Image.Image:
-    """Return the middle plane across `axis` of a RAS volume, `HEIGHT` pixels high."""
-    plane = np.take(volume, volume.shape[axis] // 2, axis)
+def _plane(volume: np.ndarray, axis: int, place: int, spacing: np.ndarray) -> Image.Image:
+    """Return one plane across `axis` of a RAS volume, `HEIGHT` pixels high."""
+    plane = np.take(volume, place, axis)
     across, up = (spacing[other] for other in range(3) if other != axis)
     picture = plane.T[::-1]
     if axis != 0:  # left and right: the patient's right on the left of the picture

@@ -38,6 +38,16 @@ class Layers:
         return foreground(self.images.get("reference", self.images["result"]))
 
 
+    @property
+    def place(self) -> list[int] | None:
+        """The voxel to look at: where most was changed, of a result that is the input in most voxels; else None, the middle."""
+        changed = self.images.get("difference", np.zeros(1)) != 0
+        if not 0 < changed.mean() < 0.5:
+            return None
+        sums = (changed.sum(tuple(other for other in range(3) if other != axis)) for axis in range(3))
+        return [int(np.median(np.flatnonzero(one == one.max()))) for one in sums]
+
+
 def layers(case: Shown) -> Layers:
     """Read a case. "difference" is result - input, "error" is result - reference. Raises `ScanError`."""
     # an input that was run was accepted
@@ -59,8 +69,8 @@ def layers(case: Shown) -> Layers:
 
 
 def picture(found: Layers, name: str) -> bytes:
-    """Return a PNG of one volume: its axial, coronal and sagittal middle, one under the other."""
-    drawn = planes(found.images[name], found.affine, found.windows[name])
+    """Return a PNG of one volume: its axial, coronal and sagittal middle (or `Layers.place`), one under the other."""
+    drawn = planes(found.images[name], found.affine, found.windows[name], found.place)
     width, height = max(one.width for one in drawn), sum(one.height + GAP for one in drawn) - GAP
     canvas = Image.new("L", (width, height), 0)
     top = 0

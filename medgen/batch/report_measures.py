@@ -74,7 +74,11 @@ def changes(content: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
 
 def against_error(deviation: np.ndarray, error: np.ndarray, inside: np.ndarray) -> dict[str, Any]:
     """Return how an uncertainty map, (X, Y, Z), tells the error: in ten equal parts of the voxels inside by rising
-    uncertainty its root mean square and that of the error; and the fraction of voxels that its 90 % interval covers."""
+    uncertainty its root mean square and that of the error; and the fraction of voxels that its 90 % interval covers.
+
+    Where the map is 0, as where a repair kept the input, nothing is uncertain, and nothing counts.
+    """
+    inside = inside & (deviation > 0) if (deviation > 0).any() else inside
     spread, wrong = (image[inside].astype(np.float64) for image in (deviation, error))
     order = np.argsort(spread, kind="stable")
     parts = [part for part in np.array_split(order, 10) if len(part)]

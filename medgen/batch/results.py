@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -146,11 +147,19 @@ def _write_series(bundle: Bundle, folder: Path, array: np.ndarray, scan: Scan) -
     maker = Maker(bundle.root.name, str(metadata.get("version", "")), str(metadata.get("weights_sha256", "")))
     synthetic = bool(metadata.get("synthetic"))
     modality = made if synthetic or not scan.modality else scan.modality
-    what = str(metadata.get("task") or bundle.root.name).split(",")[0]
+    what = re.split("[:,]", str(metadata.get("task") or bundle.root.name))[0]
     derivation = DERIVATIONS.get(str(metadata.get("derivation")), SMOOTHING)
     write_dicom(
         folder, array, scan, description=what, maker=maker, derivation=derivation, synthetic=synthetic, modality=modality
     )  # fmt: skip
+
+
+def _of_the_result(scan: Scan, restored: Restored) -> dict[str, Any]:
+    """Return the grid of a result that has another than its input."""
+    grid = restored.grid
+    if grid.image.shape == scan.image.shape and grid.spacing == scan.spacing:
+        return {}
+    return {"output_shape": list(grid.image.shape[1:]), "output_spacing_mm": [round(value, 6) for value in grid.spacing]}
 
 
 def _sidecar(
@@ -164,7 +173,10 @@ def _sidecar(
         "bundle_version": bundle.metadata.get("version"),
         "weights_sha256": bundle.metadata.get("weights_sha256"),
         "input_sha256": None if options.deidentify else scan.sha256,
+        **({"mask_sha256": restored.mask_sha256} if restored.mask_sha256 and not options.deidentify else {}),
         **describe(scan),
+        **_of_the_result(scan, restored),
+        "warnings": [*scan.warnings, *restored.warnings],
         "outputs": {key or "image": path.name for key, path in files.items() if not key.endswith("json")},
         "parameters": {"uncertainty": options.uncertainty, "samples": options.samples, "seed": options.seed, "fills": options.fills, **bundle.settings},
         "report": restored.report,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,10 @@ def sequence(
     files = {"nifti": output / f"{name}.nii.gz", "gif": output / f"{name}.gif", "json": output / f"{name}.json"}
     whole = replace(grid, image=MetaTensor(torch.from_numpy(series), affine=grid.image.affine))
     write_nifti(files["nifti"], series, whole, description=f"medgen SYNTHETIC {len(series)} frames")
-    _film(files["gif"], images, np.asarray(grid.image.affine, np.float64), captions, seconds)
+    affine = np.asarray(grid.image.affine, np.float64)
+    centre = [edit["centre_mm"] for edit in reports[-1].get("edits", []) if vary.what == "lesion" and edit.get("edit") == "lesion"]
+    at = np.rint(np.linalg.solve(affine, [*centre[0], 1])[:3]).astype(int).clip(0, np.array(images[0].shape) - 1).tolist() if centre else None
+    _film(files["gif"], images, affine, captions, seconds, at)
     write_json(files["json"], {
         "synthetic": True, "derived": True, "made_by": "medgen sequence", "bundle": bundle.root.name, "version": bundle.metadata.get("version"),
         "weights_sha256": bundle.metadata.get("weights_sha256"), "seed": seed, "varied": vary.what, "unit": UNITS[vary.what],
@@ -142,12 +145,14 @@ def sequence(
     return files
 
 
-def _film(path: Path, images: list[np.ndarray], affine: np.ndarray, captions: list[str], seconds: float) -> None:
-    """Write the three middle planes of each image beside each other, all in one window, as a GIF that goes round."""
+def _film(
+    path: Path, images: list[np.ndarray], affine: np.ndarray, captions: list[str], seconds: float, at: Sequence[int] | None = None
+) -> None:  # fmt: skip
+    """Write three planes of each image, through the middle or the voxel `at`, beside each other, all in one window, as a GIF that goes round."""
     window = (0.0, float(np.percentile(images[0][images[0] > 0], 99.7)))
     shown = []
     for image, caption in zip(images, captions):
-        row = planes(image, affine, window)
+        row = planes(image, affine, window, at)
         canvas = Image.new("L", (sum(one.width + MARGIN for one in row) + MARGIN, HEIGHT + TITLE + 2 * MARGIN), 0)
         left = MARGIN
         for one in row:

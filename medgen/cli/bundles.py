@@ -101,6 +101,7 @@ def run(
 
     from medgen.batch import progress
     from medgen.batch import report as reports
+    from medgen.batch.apply import repairs
     from medgen.batch.derivative import bids_of, describe_derivative
     from medgen.batch.ledger import RunStopped
     from medgen.batch.logs import write_json_lines
@@ -132,6 +133,8 @@ def run(
                 raise BundleError("--text and --spec make scans, here: leave the paths out, and name a folder")
             options = Options(folder, overwrite=overwrite, format="nifti" if format == "auto" else format, memory=memory, seed=seed)
             raise typer.Exit(1 if make(opened, spec or text or "", count, options, json_lines, suggest) else 0)
+        if (fills or mask) and not repairs(opened):
+            raise BundleError(f"the bundle '{bundle}' repairs nothing: --mask and --fills are for those that do (medgen bundles)")
         if not paths:
             raise BundleError("no scans were named; name files or folders, or give --text or --spec to a bundle that takes them")
         bids = bids_of([Path(place) for place in paths], format, deidentify) if not (url or any(map(is_url, paths))) else None

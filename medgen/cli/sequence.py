@@ -31,6 +31,7 @@ def sequence(
     from medgen.batch.sequence import sequence as make
     from medgen.bundles import BundleError, open_bundle
     from medgen.text.parse import TextError, parse
+    from medgen.text.spec import reason
 
     try:
         varied = Vary.read(vary, seed)
@@ -44,6 +45,6 @@ def sequence(
         files = make(opened, parsed.spec, varied, output, count=frames, seed=seed,
                      progress=lambda number, caption: print(f"[{number}/{frames}] {caption}", flush=True))  # fmt: skip
     except (BundleError, TextError, ValueError) as error:
-        raise fail(str(error)) from None
+        raise fail(reason(error) if isinstance(error, ValueError) else str(error)) from None
     for path in files.values():
         print(f"-> {path}")

@@ -32,6 +32,8 @@ def parse(
 
     Example: medgen parse "Axial T1 of a 70-year-old woman, 12 mm lesion in the left frontal lobe, mild motion."
     """
+    if not sentence.strip():
+        raise fail("the sentence is empty; say what is wanted, such as 'T1 of a 60-year-old man'")
     if (llm is None) != (model is None):
         raise fail("--llm and --model go together: the endpoint's URL and the model's name there")
     import json

@@ -78,7 +78,7 @@ def describe(
     """
     synthetic = synthetic or any(value(source, "SyntheticData") == "YES" for source in sources)
     what = plain(("SYNTHETIC " if synthetic else "") + description)
-    ds.SeriesDescription = f"{textwrap.shorten(what, 64 - len(RESEARCH) - 3, placeholder='')} - {RESEARCH}"
+    ds.SeriesDescription = f"{textwrap.shorten(what, 64 - len(RESEARCH) - 3, placeholder='...')} - {RESEARCH}"
     ds.DerivationDescription = (
         f"{what} by {maker.bundle} {maker.version} (weights SHA-256 {maker.weights_sha256 or 'unknown'}), "
         f"medgen {__version__}. {'Synthetic: made by a model, not acquired. ' if synthetic else ''}Research use only."

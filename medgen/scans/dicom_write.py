@@ -85,6 +85,7 @@ def write_dicom(
                      synthetic=synthetic, now=now)  # fmt: skip
             if one_to_one and z in like.missing:
                 ds.SyntheticData = "YES"
+                ds.DerivationDescription = f"No image of this slice was acquired: it is a guess. {ds.DerivationDescription}"[:1024]
             _add_modality(ds, source, modality)
             _add_place(ds, source if one_to_one else None, affine, z, array.shape)
             _add_window(ds, source if modality == like.modality else None, low, high)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 from monai.utils import TraceKeys
+
+
+def lowest(image: torch.Tensor | np.ndarray) -> float:
+    """Return what no value made from an image may lie below: 0 of a magnitude image, -1024 of what has HU, else nothing."""
+    least = float(image.min())
+    return 0.0 if least >= 0 else -1024.0 if least >= -1024 else float("-inf")
 
 
 class _AffineIntensityd(MapTransform, InvertibleTransform):

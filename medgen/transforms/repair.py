@@ -15,6 +15,7 @@ from monai.utils import TraceKeys
 from scipy.ndimage import find_objects
 
 from medgen.transforms.holes import hole_input
+from medgen.transforms.intensity import lowest
 from medgen.transforms.spoiled import Uneven, find_spoiled, find_uneven
 
 STRIDE = 16  #: the box around a hole grows to multiples of it
@@ -164,7 +165,8 @@ class PasteKnownd(MapTransform):
             hole = torch.as_tensor(told["hole"])[None]
             box = tuple(slice(int(start), int(stop)) for start, stop in told["bounds"])
             inside = hole[(slice(None), *box)]
-            result[hole] = torch.as_tensor(out[key])[inside].to(result.dtype)
+            floor = lowest(result[~hole])
+            result[hole] = torch.as_tensor(out[key])[inside].clamp_min(floor).to(result.dtype)
             pasted = MetaTensor(result, meta=dict(out[self.source].meta))
             out[key] = pasted
         out["report"] = json.loads(told["report"])

@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 from skimage.filters import threshold_otsu
 
 from medgen.transforms.degrade import gaussian_noise, rician_noise
+from medgen.transforms.intensity import lowest
 
 LENGTHS = ((1.0, 3.0), (10.0, 30.0))  #: variance and correlation length in voxels of the image's parts: edges, and slopes
 NOISE = 1e-3  #: variance of the slices' noise, of the image's variance
@@ -204,11 +205,12 @@ class ConsistentSlicesd(MapTransform):
         for key in self.key_iterator(out):
             image = np.asarray(out[key][0], dtype=np.float32)
             missing = told["thick"] - image @ told["matrix"].T
-            before = after = _rms(missing)
+            before = _rms(missing)
             gain = (1.0 if self.keep_noise else _signal(missing, told["thick"])) if self.project else 0.0
             if gain > 0:
                 image = image + np.float32(gain) * missing @ told["inverse"].T
-                after = _rms(told["thick"] - image @ told["matrix"].T)
+            image = image.clip(lowest(told["thick"]))
+            after = _rms(told["thick"] - image @ told["matrix"].T)
             result = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, axis)))[None])
             result.affine = torch.from_numpy(told["affine"])
             result.applied_operations = out[self.source].applied_operations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from medgen.batch.apply import _remarks
 from medgen.batch.progress import plan
 from medgen.batch.report_cases import cases_of
 from medgen.batch.run import Options, run
@@ -123,3 +125,20 @@ def test_what_repairs_nothing_has_no_fills(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(np.ones(SHAPE, np.float32), np.eye(4)), tmp_path / "a.nii.gz")
     (result,) = run(open_bundle(str(quick_bundle(tmp_path)), "cpu"), find([tmp_path / "a.nii.gz"]).cases, Options(tmp_path / "out", fills=2))
     assert result.error is not None and "without --fills" in result.error
+
+
+def test_what_was_found_and_what_was_not_there_is_told(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.uint8), np.eye(4)), tmp_path / "mask.nii.gz")
+    array = np.random.RandomState(0).uniform(-100, 100, SHAPE).astype(np.float32)
+    nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii.gz")
+    cases, ct = find([tmp_path / "a.nii.gz"]).cases, open_bundle("ct_repair_vae", "cpu")
+    (result,) = run(ct, cases, Options(tmp_path / "out", mask=tmp_path / "mask.nii.gz"))
+    assert any("empty mask" in warning for warning in result.warnings)
+    sidecar = json.loads((tmp_path / "out/a_ct_repair_vae.json").read_text())
+    assert sidecar["mask_sha256"] == hashlib.sha256((tmp_path / "mask.nii.gz").read_bytes()).hexdigest()
+    assert list(result.warnings) == sidecar["warnings"]
+    found = {"spoiled_slices": [{"axis": 2, "slice": 4}, {"axis": 2, "slice": 7}], "rescaled": [{"axis": 0, "slices": [1, 3]}]}
+    assert _remarks(found) == [
+        "looks spoiled in slice(s) 4, 7 of axis 2, which were filled (counted from 0)",
+        "is uneven in slices 1, 3 of axis 0, which were rescaled (counted from 0)",
+    ]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgen.batch.picture import HEIGHT, MARGIN, TITLE, three_planes
+from medgen.batch.picture import HEIGHT, MARGIN, TITLE, planes, three_planes
 
 EXTENT = (48.0, 60.0, 36.0)  #: mm to the right, anterior and superior
 PLANES = ("axial", "coronal", "sagittal")
@@ -98,6 +98,16 @@ def test_the_size_depends_on_millimetres_not_on_voxels(tmp_path: Path, spacing: 
     shape, affine = grid((2, 0, 1), (1, -1, 1), spacing)
     (column,) = cells(draw(tmp_path / "a.png", {"a": np.ones(shape)}, affine), 1)
     assert all((cell == 255).all() for cell in column)
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
+def test_planes_go_through_a_voxel(order: tuple[int, ...], signs: tuple[int, ...]) -> None:
+    shape, affine = grid(order, signs, (1.0, 2.0, 3.0))
+    at = [n // 3 for n in shape]
+    volume = np.zeros(shape)
+    volume[tuple(at)] = 1
+    assert all(np.asarray(plane).any() for plane in planes(volume, affine, (0, 1), at))
+    assert not any(np.asarray(plane).any() for plane in planes(volume, affine, (0, 1)))
 
 
 @pytest.mark.parametrize("axis", range(3))

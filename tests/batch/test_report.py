@@ -137,6 +137,20 @@ def test_uncertainty_that_is_right_is_on_the_line() -> None:
     found = against_error(deviation, deviation * random.standard_normal(deviation.shape), np.ones(deviation.shape, bool))
     assert found["covered"] == pytest.approx(0.9, abs=0.01) and len(found["error"]) == 10
     assert found["error"] == pytest.approx(found["uncertainty"], rel=0.05)
+    deviation[:30] = 0  # where a repair kept the input, which covers nothing
+    error = deviation * random.standard_normal(deviation.shape)
+    assert against_error(deviation, error, np.ones(deviation.shape, bool))["covered"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_picture_shows_where_the_input_was_changed() -> None:
+    image = np.zeros((10, 12, 14), np.float32)
+    changed = image.copy()
+    changed[2:5, 7, 9:12] = 1
+    windows = {"input": (0.0, 1.0), "difference": (0.0, 1.0)}
+    found = Layers({"input": image, "difference": changed}, windows, np.diag([1.0, 1, 1, 1]), "", ())
+    assert found.place == [3, 7, 10]
+    assert Layers({"input": image, "difference": image + 1}, windows, np.eye(4), "", ()).place is None
+    assert Layers({"input": image}, windows, np.eye(4), "", ()).place is None
 
 
 def test_a_report_reads_what_the_commands_that_measure_wrote(folder: Path, tmp_path: Path) -> None:

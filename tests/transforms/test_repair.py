@@ -58,6 +58,14 @@ def test_outside_the_mask_no_bit_changes_whatever_the_network_says(scale: Any) -
     assert out["report"]["filled_voxels"] == hole.sum() and out["report"]["filled_ml"] == pytest.approx(hole.sum() * 2e-3, abs=1e-3)
 
 
+def test_a_fill_of_a_magnitude_image_is_none_below_0() -> None:
+    hole = blob(scan().shape, (20, 24, 18), 12)
+    image = np.abs(scan())
+    assert through(image, hole, NormalizeMRd("image"), lambda x: x[:1] - 5)["pred"][0].numpy()[hole].max() == 0
+    image[0, 0, 0] = -5000.0  # neither magnitude nor HU
+    assert through(image, hole, NormalizeMRd("image"), lambda x: x[:1] - 5)["pred"][0].numpy()[hole].max() < 0
+
+
 def test_the_fill_comes_back_in_the_units_of_the_scan() -> None:
     image = scan()
     hole = blob(image.shape, (20, 24, 18), 12)

@@ -102,12 +102,22 @@ def test_tiny_scans_and_single_slices_pass(shape: tuple[int, ...]) -> None:
 
 
 def test_what_the_network_adds_is_projected_on_the_slices() -> None:
-    image = MetaTensor(torch.rand(1, 6, 6, 12), affine=AFFINE)
+    image = MetaTensor(torch.rand(1, 6, 6, 12) + 1, affine=AFFINE)
     data = ThinSlicesd("image")({"image": image})
-    data["pred"] = MetaTensor(data["image"][:1] + 0.2)
+    data["pred"] = MetaTensor(data["image"][:1] + 0.4)
     free, held = (ConsistentSlicesd("pred", project=project)(dict(data))["report"]["data_consistency_percent"] for project in (False, True))
     assert free["written"] == free["network"] > 15
     assert held["network"] == free["network"] and held["written"] < 0.5
+
+
+@pytest.mark.parametrize("low", [0.0, -1024.0, -3000.0])
+def test_no_value_lies_below_what_a_magnitude_or_hu_can_be(low: float) -> None:
+    image = MetaTensor(torch.rand(1, 6, 6, 12) + low, affine=AFFINE)
+    image[0, :, :, ::3] = low
+    data = ThinSlicesd("image")({"image": image})
+    data["pred"] = MetaTensor(data["image"][:1] - 5)
+    least = float(ConsistentSlicesd("pred", project=False)(data)["pred"].min())
+    assert least == low if low > -3000 else least < low
 
 
 def test_a_header_tells_the_thickness() -> None:

@@ -81,13 +81,17 @@ async function make() {
   try {
     last = await ask("/make", { spec: order, seed: Number(by("seed").value) });
     const edits = last.edits.filter((edit) => edit.edit).map((edit) => {
-      const size = edit.obtained_ml !== undefined ? `${edit.obtained_ml} ml` : `${edit.obtained_mm ?? ""} mm`;
+      const size = [edit.obtained_mm !== undefined && `${edit.obtained_mm} mm`, edit.obtained_ml !== undefined && `${edit.obtained_ml} ml`,
+        edit.oedema_ml && `oedema of ${edit.oedema_ml} ml`].filter(Boolean).join(", ");
       const where = [edit.toward && `to the ${edit.toward}`, edit.side, edit.place].filter(Boolean).join(" ");
       return `${edit.edit}: ${size}${where && ` (${where})`}`;
     });
     if (view) {
       for (const volume of [...view.volumes]) view.removeVolume(volume);
       await view.loadVolumes([{ url: `/made/${last.scan}?token=${token}`, name: last.scan }]);
+      const lesion = last.edits.find((edit) => edit.edit === "lesion");
+      if (lesion) view.scene.crosshairPos = view.mm2frac(lesion.centre_mm);
+      view.updateGLVolume();
     }
     by("save").disabled = false;
     const { age_years, sex } = last.edits[0]; // of the head, said or drawn
