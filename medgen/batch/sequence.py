@@ -132,7 +132,7 @@ def sequence(
     whole = replace(grid, image=MetaTensor(torch.from_numpy(series), affine=grid.image.affine))
     write_nifti(files["nifti"], series, whole, description=f"medgen SYNTHETIC {len(series)} frames")
     affine = np.asarray(grid.image.affine, np.float64)
-    centre = [edit["centre_mm"] for edit in reports[-1].get("edits", []) if vary.what == "lesion" and edit.get("edit") == "lesion"]
+    centre = [edit["centre_mm"] for edit in reports[0].get("edits", []) if vary.what == "lesion" and edit.get("edit") == "lesion"]
     at = np.rint(np.linalg.solve(affine, [*centre[0], 1])[:3]).astype(int).clip(0, np.array(images[0].shape) - 1).tolist() if centre else None
     _film(files["gif"], images, affine, captions, seconds, at)
     write_json(files["json"], {
