@@ -71,8 +71,8 @@ def place_lesion(
         raise ValueError(f"there is no kind '{kind}' of lesion; choose from: {', '.join(KINDS)}")
     if not 0.5 <= diameter_mm <= 120:
         raise ValueError(f"a lesion of {diameter_mm:g} mm is outside of 0.5 to 120 mm")
-    rng, spacing = np.random.default_rng(seed), spacing_of(affine)
-    shape = _rounder(KINDS[kind], (grows_to or diameter_mm) / float(spacing.mean()))
+    shape, spacing = KINDS[kind], spacing_of(affine)
+    rounder = _rounder(shape, (grows_to or diameter_mm) / float(spacing.mean()))
     classes = classes_of(labels, scheme)
     own_side = side_mask(labels, affine, scheme, side)
     free = own_side & (place_mask(labels, affine, scheme, place) if place else np.isin(classes, (1, 2, 4, 5)))
@@ -84,7 +84,15 @@ def place_lesion(
     if centre_mm is not None:
         places = np.argwhere(free)
         at = places[np.linalg.norm(places @ affine[:3, :3].T + affine[:3, 3] - np.asarray(centre_mm), axis=1).argmin()]
-    mask, centre = _fit(free, spacing, diameter_mm, shape, rng, f"{a_kind} lesion in the {where}", at, grows_to or diameter_mm)
+    what, last = f"{a_kind} lesion in the {where}", grows_to or diameter_mm
+    rng = np.random.default_rng(seed)
+    try:
+        mask, centre = _fit(free, spacing, diameter_mm, rounder, rng, what, at, last)
+    except ValueError:
+        if rounder == shape:
+            raise
+        rng = np.random.default_rng(seed)  # as flat as its kind is, it may fit
+        mask, centre = _fit(free, spacing, diameter_mm, shape, rng, what, at, last)
     new = labels.astype(np.promote_types(labels.dtype, np.int16))  # 8 bits do not hold a lesion's number
     new[mask] = shape.number
     reach = (min(diameter_mm / 2, OEDEMA_MM) if shape.oedema else 0.0) if oedema_mm is None else oedema_mm

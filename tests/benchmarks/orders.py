@@ -159,7 +159,7 @@ def main() -> None:
         try:
             rows.append(measure(bundle, segmenter, seed))
             print(f"order {seed}: {rows[-1]['diameter']:.0f} mm, seen {rows[-1]['diameter_seen']:.1f} mm", file=sys.stderr, flush=True)
-        except ValueError as error:  # what cannot be built is told, and counted as nothing
+        except (ValueError, RuntimeError) as error:  # what cannot be built is told, and counted as nothing
             print(f"order {seed} was refused: {error}", flush=True)
     rows.sort(key=lambda row: int(row["seed"]))
     print(f"{len(rows)} of {options.count} orders were made\n\n{table(rows)}")
