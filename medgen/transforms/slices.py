@@ -209,7 +209,8 @@ class ConsistentSlicesd(MapTransform):
             gain = (1.0 if self.keep_noise else _signal(missing, told["thick"])) if self.project else 0.0
             if gain > 0:
                 image = image + np.float32(gain) * missing @ told["inverse"].T
-            image = image.clip(lowest(told["thick"]))
+            if not (self.project and self.keep_noise):  # which gives the slices back to the last digit, rings and all
+                image = image.clip(lowest(told["thick"]))
             after = _rms(told["thick"] - image @ told["matrix"].T)
             result = MetaTensor(torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, axis)))[None])
             result.affine = torch.from_numpy(told["affine"])
