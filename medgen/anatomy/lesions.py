@@ -40,6 +40,7 @@ _ELSEWHERE = ("cerebellum", "brainstem", "thalamus", "basal ganglia", "hippocamp
 OEDEMA_MM = 20.0  #: that oedema reaches by default at most
 FULL = 0.5  #: least part of a lesion's shape that must be free for it, when it is as large as it can be
 TRIES = 24  #: centres that are tried
+ASIDE = 5  #: times a lesion is drawn until its centre is on its side of the midplane
 
 
 def place_lesion(
@@ -85,14 +86,24 @@ def place_lesion(
         places = np.argwhere(free)
         at = places[np.linalg.norm(places @ affine[:3, :3].T + affine[:3, 3] - np.asarray(centre_mm), axis=1).argmin()]
     what, last = f"{a_kind} lesion in the {where}", grows_to or diameter_mm
-    rng = np.random.default_rng(seed)
-    try:
-        mask, centre = _fit(free, spacing, diameter_mm, rounder, rng, what, at, last)
-    except ValueError:
-        if rounder == shape:
-            raise
-        rng = np.random.default_rng(seed)  # as flat as its kind is, it may fit
-        mask, centre = _fit(free, spacing, diameter_mm, shape, rng, what, at, last)
+
+    def fitted(*key: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+        try:
+            rng = np.random.default_rng(key)
+            return *_fit(free, spacing, diameter_mm, rounder, rng, what, at, last), rng
+        except ValueError:
+            if rounder == shape:
+                raise
+            rng = np.random.default_rng(key)  # as flat as its kind is, it may fit
+            return *_fit(free, spacing, diameter_mm, shape, rng, what, at, last), rng
+
+    mask, centre, rng = fitted(seed)
+    if side in ("left", "right") and at is None:  # a hemisphere crosses the midplane in places: its centre does not, if that can be
+        away = rightward(labels, affine, scheme) * (1 if side == "right" else -1)
+        for other in range(1, ASIDE):
+            if away[mask].mean() >= spacing.mean():
+                break
+            mask, centre, rng = max((mask, centre, rng), fitted(seed, other), key=lambda one: float(away[one[0]].mean()))
     new = labels.astype(np.promote_types(labels.dtype, np.int16))  # 8 bits do not hold a lesion's number
     new[mask] = shape.number
     reach = (min(diameter_mm / 2, OEDEMA_MM) if shape.oedema else 0.0) if oedema_mm is None else oedema_mm
