@@ -19,7 +19,6 @@ from medgen.inference.memory import is_out_of_memory
 from medgen.scans import Scan
 from medgen.scans.dicom_header import numbers
 from medgen.scans.nifti_write import whole_numbers
-from medgen.transforms.repair import with_noise
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,7 @@ def repairs(bundle: Bundle) -> bool:
 
 def _fill(bundle: Bundle, data: Mapping[str, Any], number: int, memory: float | None) -> np.ndarray:
     """Return one of many fills of prepared data, the one of the setting fill=`number`."""
+    (with_noise,) = (one.with_noise for one in bundle.get("normalisation").transforms if hasattr(one, "with_noise"))
     seen = MetaTensor(torch.from_numpy(with_noise(data["image"].numpy(), number)))
     filled = infer(bundle, {**data, "image": seen}, bundle.network, memory)
     return np.asarray(denormalise(bundle, data, filled)["pred"][0], dtype=np.float32)

@@ -21,12 +21,6 @@ from medgen.transforms.spoiled import Uneven, find_spoiled, find_uneven
 STRIDE = 16  #: the box around a hole grows to multiples of it
 
 
-def with_noise(seen: np.ndarray, fill: int) -> np.ndarray:
-    """Return a repair network's input (2, X, Y, Z) with the channel of noise that makes one of many fills, by its number."""
-    noise = np.random.RandomState(fill).standard_normal(seen[:1].shape).astype(np.float32)
-    return np.concatenate([seen[:2], noise])
-
-
 class OpenHolesd(MapTransform):
     """Set an image (1, X, Y, Z) to 0 where ``data[mask]`` is not, so that what is spoiled does not rule its scale.
 
@@ -113,13 +107,19 @@ class FillHolesd(MapTransform):
             box = self._box(hole)
             seen = hole_input(values[box], hole[box])
             if self.fill:
-                seen = with_noise(seen, self.fill)
+                seen = self.with_noise(seen, self.fill)
             result = MetaTensor(torch.from_numpy(seen), meta=dict(image.meta))
             result.applied_operations = image.applied_operations
             out[key] = result
             bounds = np.array([(side.start, side.stop) for side in box])
             out[f"{key}_holes"] = {"hole": hole, "bounds": bounds, "report": json.dumps(report)}  # as a batch can hold it
         return out
+
+    @staticmethod
+    def with_noise(seen: np.ndarray, fill: int) -> np.ndarray:
+        """Return a repair network's input (2, X, Y, Z) with the channel of noise that makes one of many fills, by its number."""
+        noise = np.random.RandomState(fill).standard_normal(seen[:1].shape).astype(np.float32)
+        return np.concatenate([seen[:2], noise])
 
     def _box(self, hole: np.ndarray) -> tuple[slice, ...]:
         """Return the box around the hole with its context; without a hole, a corner."""

@@ -36,7 +36,7 @@ def server() -> Iterator[Server]:
 
 def ask(server: Server, path: str, content: Any = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
     """Ask as a page of the server would, but for the headers that are given."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=300)
     sent = {"X-Token": server.token, **{name.replace("_", "-"): value for name, value in headers.items()}}
     body = content if isinstance(content, bytes) else None if content is None else json.dumps(content).encode()
     connection.request("GET" if content is None else "POST", path, body, sent)

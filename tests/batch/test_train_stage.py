@@ -37,8 +37,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config = json.loads(path.read_text())
         if "network_def" in config:
             config["network_def"].update(tiny)
-        if "discriminator" in config:
-            config["discriminator"]["discriminator"]["channels"] = 4
+        if "discriminator_def" in config:
+            config["discriminator_def"]["discriminator"]["channels"] = 4
         if path.stem == "metadata":
             config["weights_sha256"] = hashlib.sha256((root / "models/model.pt").read_bytes()).hexdigest()
         path.write_text(json.dumps(config))
