@@ -18,7 +18,7 @@ from medgen.anatomy.classes import LESIONS, classes_of, scheme_of
 from medgen.anatomy.flow import Room, motion, spacing_of, warp_by_field
 from medgen.anatomy.lesions import KINDS, OEDEMA
 from medgen.anatomy.sides import PAIRS, millilitres, side_mask, within_skull
-from medgen.batch.apply import apply
+from medgen.batch.apply import apply, repairs
 from medgen.batch.operation_text import CAVITY, NUMBERS, oedema_of, parts_of, place_apart, reach_of
 from medgen.bundles import Bundle, BundleError, available, choose_device, find, read_metadata
 from medgen.scans import Scan
@@ -120,7 +120,7 @@ def _repairer(scan: Scan, operation: Operation) -> Bundle:
     if not names:
         raise BundleError(f"no bundle here repairs {modality} scans; name one with --bundle (medgen bundles)")
     bundle = Bundle(Path(find(names[0])), choose_device(operation.device))
-    if bundle.metadata.get("purpose") != "repair":
+    if not repairs(bundle):
         raise BundleError(f"the bundle '{names[0]}' does not repair; choose one that does (medgen bundles)")
     return bundle
 

@@ -7,6 +7,7 @@ import io
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import nibabel as nib
 import numpy as np
@@ -37,8 +38,7 @@ class Layers:
         """Where there is something to see."""
         return foreground(self.images.get("reference", self.images["result"]))
 
-
-    @property
+    @cached_property
     def place(self) -> list[int] | None:
         """The voxel to look at: where most was changed, of a result that is the input in most voxels; else None, the middle."""
         changed = self.images.get("difference", np.zeros(1)) != 0

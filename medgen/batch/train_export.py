@@ -12,7 +12,7 @@ from medgen.batch.train import Options
 from medgen.batch.train_fit import Trained
 from medgen.batch.train_likeness import likeness_of
 from medgen.batch.train_stage import stage_of, stale
-from medgen.bundles import WEIGHTS, read_metadata
+from medgen.bundles import WEIGHTS, Bundle, read_metadata
 from medgen.weights import sha256_of
 
 
@@ -46,8 +46,7 @@ def export(options: Options, split: dict[str, Any], trained: Trained, trial: dic
         eval_metrics={"validation_loss": round(trained.value, 6)},
     )
     if metadata.pop("likeness", None):  # it tells what is unlike the scans of another training
-        modality = metadata["network_data_format"]["inputs"]["image"]["modality"]
-        known = likeness_of([Path(row["file"]) for row in split["train"]], modality == "CT", options.permissive)
+        known = likeness_of([Path(row["file"]) for row in split["train"]], Bundle(options.root).modality == "CT", options.permissive)
         metadata |= {"likeness": known} if known else {}
     write_json(temporary / "configs" / "metadata.json", metadata)
     told = {"stage": stage, "stale": others, "epoch": trained.epoch, "value": trained.value, "history": trained.history, "settings": {**options.settings, **trial}}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medgen.evaluation.likeness import fit
-from medgen.evaluation.likeness_forms import LEAST, ROWS, fair, features_of, seen
+from medgen.evaluation.likeness_forms import LEAST, ROWS, fair, features_of, scale_of, seen
 from medgen.scans import ScanError, read
 
 FEWEST = 3  #: scans: of fewer, nothing tells what is usual
@@ -31,4 +31,4 @@ def likeness_of(files: Sequence[Path], is_ct: bool, permissive: bool = False) ->
         image = seen(np.asarray(scan.image[0], dtype=np.float32))
         found = features_of(fair(image, scan.spacing, is_ct, rng), is_ct, rng, ROWS // len(taken))
         tables.append(np.stack(list(found.values())))
-    return None if len(tables) < FEWEST else fit(tables, 1000.0 if is_ct else None)
+    return None if len(tables) < FEWEST else fit(tables, scale_of(is_ct))

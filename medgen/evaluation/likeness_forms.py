@@ -73,10 +73,15 @@ def fair(x: np.ndarray, mm: tuple[float, ...], is_ct: bool, rng: np.random.Rando
     return kinds
 
 
+def scale_of(is_ct: bool) -> float | None:
+    """Return what `features` and `fit` take for bright: 1000 HU, or of MR the image's own maximum."""
+    return 1000.0 if is_ct else None
+
+
 def features_of(kinds: Kinds, is_ct: bool, rng: np.random.RandomState, most: int) -> dict[str, np.ndarray]:
     """Return the features of so many kinds of a scan at most: "clean", and others that are drawn."""
     chosen = ["clean", *rng.permutation([name for name in kinds if name != "clean"])[: most - 1]] if most < len(kinds) else list(kinds)
-    return {name: features(*kinds[name](), 1000.0 if is_ct else None) for name in chosen}
+    return {name: features(*kinds[name](), scale_of(is_ct)) for name in chosen}
 
 
 def seen(image: np.ndarray) -> np.ndarray:

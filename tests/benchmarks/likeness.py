@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from medgen.bundles import find as find_bundle
 from medgen.bundles import read_metadata
 from medgen.evaluation.likeness import fit, score
-from medgen.evaluation.likeness_forms import LEAST, ROWS, Kinds, fair, features_of, seen
+from medgen.evaluation.likeness_forms import LEAST, ROWS, Kinds, fair, features_of, scale_of, seen
 from medgen.scans import Case, ScanError, find, read
 
 LABELS = ("_seg", "DLMUSE", "lesion", "labels")
@@ -98,7 +98,7 @@ def main() -> None:
         parser.error(f"one modality at a time, not {sorted(modalities)}")
     is_ct = modalities == {"CT"}
     trained = table(options.train, is_ct, "train")
-    known = fit([np.stack(list(kinds.values())) for kinds in trained.values()], 1000.0 if is_ct else None)
+    known = fit([np.stack(list(kinds.values())) for kinds in trained.values()], scale_of(is_ct))
     print(f"{', '.join(options.bundles)}: {len(trained)} training scans, {len(known['rows'])} rows kept, limits {known['limits']}")
     found = {part: table(getattr(options, part), is_ct, part) for part in ("dev", "other")}
     print("| scans | taken for unlike the training | median score | mostly in |\n|---|---|---|---|")

@@ -17,11 +17,12 @@ import torch
 from monai.bundle import ConfigParser
 from monai.inferers import SlidingWindowInferer
 from monai.networks.nets import SPADENet
+from numpy.random import RandomState
 from torch import Tensor
 
 from medgen.anatomy.classes import NAMES
 from medgen.bundles import find
-from medgen.transforms.style import CHANNELS, LEVEL, TOLD_AS
+from medgen.transforms.style import CHANNELS, LEVEL, TOLD_AS, told
 
 SIDE, STYLE = 64, 32
 CLASSES = len(NAMES) - len(TOLD_AS)
@@ -34,9 +35,8 @@ def network() -> SPADENet:
 
 def paint(vae: SPADENet, classes: np.ndarray, seed: int | None) -> np.ndarray:
     """Return an image of classes, white matter at 500: in a style drawn by a seed, or without one in the mean style."""
-    told = np.arange(len(NAMES))
-    told[list(TOLD_AS)] = list(TOLD_AS.values())
-    maps = torch.nn.functional.one_hot(torch.from_numpy(told[classes]), CLASSES).movedim(-1, 0)[None].float()
+    channels = told(classes, np.zeros(classes.shape), "T1", (2, 2, 2), RandomState(0))
+    maps = torch.from_numpy(channels[CHANNELS - CLASSES :])[None]
     style = torch.zeros(1, STYLE) if seed is None else torch.randn(1, STYLE, generator=torch.Generator().manual_seed(seed))
     windows = SlidingWindowInferer((SIDE,) * 3, overlap=0.5, mode="gaussian")
     with torch.inference_mode():
