@@ -116,11 +116,16 @@ def _windows(images: Mapping[str, np.ndarray], units: str) -> dict[str, tuple[fl
     first = next(images[name] for name in ("reference", "input", "result") if name in images)
     top = float(np.percentile(first[first > 0], 99.5)) if (first > 0).any() else float(first.max())
     scans = TISSUE if units == "HU" else (min(0.0, float(np.percentile(first, 0.5))), top)
-    apart = [float(np.percentile(np.abs(images[name]), 99.5)) for name in ("difference", "error") if name in images]
+    apart = [_top(np.abs(images[name])) for name in ("difference", "error") if name in images]
     apart_most = max([*apart, 1e-6])
-    spread = float(np.percentile(images["uncertainty"], 99.5)) if "uncertainty" in images else 1.0
+    spread = _top(images["uncertainty"]) if "uncertainty" in images else 1.0
     kinds = {"difference": (-apart_most, apart_most), "error": (-apart_most, apart_most), "uncertainty": (0.0, max(spread, 1e-6))}
     return {name: kinds.get(name, scans) for name in images}
+
+
+def _top(image: np.ndarray) -> float:
+    """Return what counts as the highest of values of 0 and above: of those that are not 0, as most are where a repair kept the input."""
+    return float(np.percentile(image[image != 0], 99.5)) if image.any() else 0.0
 
 
 def _span(found: Layers, name: str) -> tuple[float, float]:
